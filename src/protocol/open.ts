@@ -1,0 +1,57 @@
+// What OPEN and ACCEPT say in their payloads: the target asked for, the address that was reached.
+
+import * as z from 'zod/mini';
+import { parsePayload } from './control.ts';
+
+/** What a dialer asks its agent for. */
+export interface OpenRequest {
+  /** Name or address, resolved at the agent; 1 to 255 characters. */
+  readonly host: string;
+  /** 1 to 65,535. */
+  readonly port: number;
+}
+
+/** The address that the agent connected to. */
+export interface RemoteAddress {
+  readonly address: string;
+  readonly port: number;
+  readonly family: 'IPv4' | 'IPv6';
+}
+
+const port = z.int().check(z.minimum(1), z.maximum(65_535));
+const openSchema = z.object({ host: z.string().check(z.minLength(1), z.maxLength(255)), port });
+const acceptSchema = z.object({
+  address: z.string().check(z.maxLength(255)),
+  port: z.int().check(z.minimum(0), z.maximum(65_535)),
+  family: z.enum(['IPv4', 'IPv6']),
+});
+
+const encoder = new TextEncoder();
+
+export function encodeJson(value: object): Uint8Array {
+  return encoder.encode(JSON.stringify(value));
+}
+
+/** @throws FairleadError ERR_PROTOCOL */
+export function decodeOpen(payload: Uint8Array): OpenRequest {
+  return parsePayload(openSchema, payload);
+}
+
+/** @throws FairleadError ERR_PROTOCOL */
+export function decodeAccept(payload: Uint8Array): RemoteAddress {
+  return parsePayload(acceptSchema, payload);
+}
+
+/** `reason` as UTF-8, cut to `maxBytes` without splitting a character. */
+export function encodeReason(reason: string, maxBytes: number): Uint8Array {
+  const room = new Uint8Array(maxBytes);
+  return room.subarray(0, encoder.encodeInto(reason, room).written);
+}
+
+const lenient = new TextDecoder();
+
+/** A peer's reason, for messages and logs: control characters are blanked, so that it cannot forge a line. */
+export function decodeReason(payload: Uint8Array, maxBytes: number): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is to be taken out
+  return lenient.decode(payload.subarray(0, maxBytes)).replace(/[\u0000-\u001f\u007f-\u009f]/g, ' ');
+}

@@ -1,0 +1,60 @@
+// How much one session keeps in flight: twice what the path was measured to carry in a round trip, and a
+// little more for the time that processes take. More would only queue in front of other streams' bytes.
+// Delivery-rate and round-trip filters after BBR (draft-ietf-ccwg-bbr, §5.5), without its pacing.
+
+const initialBytes = 262_144;
+/** What scheduling of three processes takes besides the wire, in ms: measured in docs/performance.md. */
+const slackMs = 2;
+const remembered = 8;
+
+export class PathWindow {
+  /** May be in flight at once. */
+  bytes = initialBytes;
+  minRttMs: number | undefined;
+
+  private readonly rates = new Float64Array(remembered);
+  private round = 0;
+  private roundStartMs = 0;
+  private roundAcked = 0;
+  private roundTarget = -1;
+  private acked = 0;
+
+  /** A measured round trip, from PING or from a round of data. */
+  sample(rttMs: number): void {
+    if (this.minRttMs === undefined || rttMs < this.minRttMs) this.minRttMs = rttMs;
+  }
+
+  /** Another path: what was measured no longer holds. */
+  reset(): void {
+    this.bytes = initialBytes;
+    this.minRttMs = undefined;
+    this.rates.fill(0);
+    this.roundTarget = -1;
+  }
+
+  /** `bytes` were acknowledged; `inFlight` remain. Rounds are counted only while there is a queue to send. */
+  acknowledged(bytes: number, inFlight: number, nowMs: number): void {
+    this.acked += bytes;
+    if (this.roundTarget >= 0 && this.acked >= this.roundTarget) {
+      const elapsedMs = nowMs - this.roundStartMs;
+      if (elapsedMs > 0) {
+        this.rates[this.round % remembered] = (this.acked - this.roundAcked) / elapsedMs;
+        this.round += 1;
+        let best = 0;
+        for (const rate of this.rates) if (rate > best) best = rate;
+        this.bytes = Math.max(initialBytes, best * (2 * (this.minRttMs ?? elapsedMs) + slackMs));
+      }
+      this.roundTarget = -1;
+    }
+    if (this.roundTarget < 0 && inFlight > 0) {
+      this.roundStartMs = nowMs;
+      this.roundAcked = this.acked;
+      this.roundTarget = this.acked + inFlight;
+    }
+  }
+
+  /** Bytes in flight were given up (resent or reset): the round under way can no longer end. */
+  forgetRound(): void {
+    this.roundTarget = -1;
+  }
+}
