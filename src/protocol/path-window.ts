@@ -17,7 +17,16 @@ export class PathWindow {
   private roundStartMs = 0;
   private roundAcked = 0;
   private roundTarget = -1;
+  private roundFull = false;
+  private best = 0;
   private acked = 0;
+
+  private priorRttMs = 0;
+
+  /** The last round trip known, of this path or of the one before, or 0. */
+  get recentRttMs(): number {
+    return this.minRttMs ?? this.priorRttMs;
+  }
 
   /** A measured round trip, from PING or from a round of data. */
   sample(rttMs: number): void {
@@ -27,8 +36,10 @@ export class PathWindow {
   /** Another path: what was measured no longer holds. */
   reset(): void {
     this.bytes = initialBytes;
+    this.priorRttMs = this.recentRttMs;
     this.minRttMs = undefined;
     this.rates.fill(0);
+    this.best = 0;
     this.roundTarget = -1;
   }
 
@@ -38,10 +49,15 @@ export class PathWindow {
     if (this.roundTarget >= 0 && this.acked >= this.roundTarget) {
       const elapsedMs = nowMs - this.roundStartMs;
       if (elapsedMs > 0) {
-        this.rates[this.round % remembered] = (this.acked - this.roundAcked) / elapsedMs;
-        this.round += 1;
+        const rate = (this.acked - this.roundAcked) / elapsedMs;
         let best = 0;
-        for (const rate of this.rates) if (rate > best) best = rate;
+        // A round that the writer did not fill says nothing about the path, unless it was the fastest yet.
+        if (this.roundFull || rate > this.best) {
+          this.rates[this.round % remembered] = rate;
+          this.round += 1;
+        }
+        for (const seen of this.rates) if (seen > best) best = seen;
+        this.best = best;
         this.bytes = Math.max(initialBytes, best * (2 * (this.minRttMs ?? elapsedMs) + slackMs));
       }
       this.roundTarget = -1;
@@ -50,6 +66,7 @@ export class PathWindow {
       this.roundStartMs = nowMs;
       this.roundAcked = this.acked;
       this.roundTarget = this.acked + inFlight;
+      this.roundFull = inFlight >= this.bytes / 2;
     }
   }
 

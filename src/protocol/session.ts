@@ -30,6 +30,9 @@ import { SeenIds } from './seen-ids.ts';
 import { SendHalf } from './send-half.ts';
 import { Stream, type StreamHandler, type StreamOwner } from './stream.ts';
 
+export type { OpenRequest, RemoteAddress } from './open.ts';
+export { Stream, type StreamHandler } from './stream.ts';
+
 /** What the broker said that a link carries (HELLO, BUDGET). */
 export interface PathLimits {
   readonly maxMessageBytes: number;
@@ -352,7 +355,10 @@ export class Session implements StreamOwner {
       if (bytes > shortBytes) {
         this.queueBulk(stream);
       } else {
-        if (bytes > 0) this.sent(stream, () => writer.data(stream, bytes), bytes);
+        if (bytes > 0) {
+          this.noteSent(stream, bytes);
+          writer.data(stream, bytes);
+        }
         if (this.finSendable(stream)) this.writeFin(stream);
         this.schedule(stream);
         this.relieve(stream);
@@ -397,11 +403,6 @@ export class Session implements StreamOwner {
       bytes = this.inFlight < this.inFlightLimit() ? this.sendableBytes(stream) : 0;
     }
     return writer.finish();
-  }
-
-  private sent(stream: Stream, write: () => void, bytes: number): void {
-    this.noteSent(stream, bytes);
-    write();
   }
 
   private noteSent(stream: Stream, bytes: number): void {
@@ -773,13 +774,15 @@ export class Session implements StreamOwner {
     const half = stream.send;
     if (stream.held) {
       stream.held = false;
+      stream.rewoundTo = received;
+      stream.rewoundAtMs = this.host.now();
       this.schedule(stream);
     } else if (flags & syncFlags.resend && received >= half.acked && received < half.cursor) {
       this.rewind(stream, received);
     }
     const gap = peerSent > stream.receive.received;
+    if (flags !== 0 && stream.state === 'open' && this.role === 'agent') this.makeDue(stream, due.accept);
     if (flags & syncFlags.ask) {
-      if (stream.state === 'open' && this.role === 'agent') this.makeDue(stream, due.accept);
       this.makeSyncDue(stream, gap ? syncFlags.resend : 0);
     } else if (gap) {
       this.reportGap(stream);
@@ -813,6 +816,7 @@ export class Session implements StreamOwner {
       this.host.outputReady();
     }
     this.schedule(stream);
+    this.relieve(stream);
     this.settleIfDone(stream);
     return true;
   }
@@ -831,8 +835,9 @@ export class Session implements StreamOwner {
 
   private rewind(stream: Stream, offset: number): void {
     const now = this.host.now();
-    const recent = Math.max(5, this.pathWindow.minRttMs ?? 0);
-    if (stream.rewoundTo === offset && now - stream.rewoundAtMs < recent) return;
+    // One loss may be reported twice; sending twice within a round trip would only double the load.
+    const roundTripMs = Math.max(5, this.pathWindow.recentRttMs);
+    if (stream.rewoundTo === offset && now - stream.rewoundAtMs < roundTripMs) return;
     stream.rewoundTo = offset;
     stream.rewoundAtMs = now;
     this.moveCursor(stream, offset);
@@ -915,7 +920,7 @@ export class Session implements StreamOwner {
   }
 
   private probeMs(): number {
-    return Math.max(probeLeastMs, 3 * (this.pathWindow.minRttMs ?? 0));
+    return Math.max(probeLeastMs, 3 * this.pathWindow.recentRttMs);
   }
 
   private unsettle(stream: Stream, now: number): void {
