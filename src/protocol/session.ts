@@ -164,6 +164,21 @@ export class Session implements StreamOwner {
     return this.pathWindow.minRttMs;
   }
 
+  /** Sent and not yet acknowledged, over all streams. */
+  get inFlightBytes(): number {
+    return this.inFlight;
+  }
+
+  /** Received and not yet consumed, over all streams. */
+  get bufferedBytes(): number {
+    return this.buffered;
+  }
+
+  /** What receive windows have grown beyond their first size. */
+  get grownBytes(): number {
+    return this.growthBytes;
+  }
+
   /** No stream, and nothing left to say. */
   get idle(): boolean {
     return this.streams.size === 0 && this.control.length === 0 && this.answers.size === 0 && !this.goAwayDue;

@@ -39,7 +39,10 @@ export class Clock {
       for (;;) {
         let child = parent * 2 + 1;
         if (child >= this.heap.length) break;
-        if (child + 1 < this.heap.length && before(this.heap[child + 1] as Event, this.heap[child] as Event)) {
+        if (
+          child + 1 < this.heap.length &&
+          before(this.heap[child + 1] as Event, this.heap[child] as Event)
+        ) {
           child += 1;
         }
         if (!before(this.heap[child] as Event, last)) break;

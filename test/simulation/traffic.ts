@@ -7,7 +7,7 @@ import type { Stream, StreamHandler } from '../../src/protocol/stream.ts';
 import type { Clock, Random } from './clock.ts';
 
 const patternBytes = 65_521;
-const pattern = new Uint8Array(patternBytes * 2 + 70_000);
+const pattern = new Uint8Array(patternBytes + 262_144);
 for (let i = 0; i < patternBytes; i += 1) pattern[i] = (Math.imul(i, 2_654_435_761) >>> 13) & 0xff;
 for (let i = patternBytes; i < pattern.length; i += 1) pattern[i] = pattern[i - patternBytes] as number;
 const patternBuffer = Buffer.from(pattern.buffer);
@@ -63,7 +63,8 @@ export class Side implements StreamHandler {
 
   start(stream: Stream): void {
     this.stream = stream;
-    if (!this.plan.replyAfterEnd) this.writeSome();
+    this.read();
+    if (!this.plan.replyAfterEnd || this.ended) this.writeSome();
   }
 
   private writeSome(): void {
@@ -105,7 +106,8 @@ export class Side implements StreamHandler {
   }
 
   data(chunk: Uint8Array): void {
-    if (this.outcome !== 'running' || this.ended) this.violate(`data after ${this.ended ? 'end' : this.outcome}`);
+    if (this.outcome !== 'running' || this.ended)
+      this.violate(`data after ${this.ended ? 'end' : this.outcome}`);
     const from = patternAt(this.peerPlan.key, this.received);
     const same = patternBuffer.compare(chunk, 0, chunk.length, from, from + chunk.length) === 0;
     if (!same) this.violate(`wrong bytes at offset ${this.received}`);
@@ -115,13 +117,14 @@ export class Side implements StreamHandler {
       this.stalledUntil = this.clock.now + this.plan.stallMs;
       this.clock.at(this.stalledUntil, () => this.read());
     }
-    if (this.clock.now >= this.stalledUntil) this.read();
+    this.read();
   }
 
   private read(): void {
+    if (this.stream === undefined || this.clock.now < this.stalledUntil) return;
     const bytes = this.unread;
     this.unread = 0;
-    this.stream?.consumed(bytes);
+    this.stream.consumed(bytes);
   }
 
   end(): void {
