@@ -1,0 +1,126 @@
+// Who may open a link, decided at the HTTP request: web standards in, an admission or a refusal out, the same
+// on every engine.
+
+import * as z from 'zod';
+import { parseSession } from '../protocol/envelope.ts';
+import { FairleadError } from '../protocol/errors.ts';
+import { grantsNode, nodeNameSchema } from './grants.ts';
+import type { AgentIdentity, DialIdentity, Identity, VerifyToken } from './identity.ts';
+import { Refusal } from './refusal.ts';
+
+/** The WebSocket subprotocol of every link. */
+export const subprotocol = 'fairlead.v1';
+
+export const agentPath = '/v1/agent';
+export const dialPath = '/v1/dial';
+
+export interface AgentAdmission {
+  readonly identity: AgentIdentity;
+  readonly instance: string;
+  readonly version: string | undefined;
+}
+
+export interface DialAdmission {
+  readonly identity: DialIdentity;
+  readonly node: string;
+  /** 16 hexadecimal digits. */
+  readonly session: string;
+  /** The agent's instance that the session lives at, where the dialer knows it. */
+  readonly instance: string | undefined;
+  readonly version: string | undefined;
+}
+
+export type Admission = AgentAdmission | DialAdmission;
+
+export interface Gate {
+  /** @throws Refusal 401 */
+  authenticate(request: Request): Promise<Identity>;
+  /** Decides about a request for {@link agentPath} or {@link dialPath}. @throws Refusal */
+  authorizeUpgrade(request: Request): Promise<Admission>;
+}
+
+const instanceSchema = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/);
+const versionSchema = z.string().regex(/^[\w.+-]{1,64}$/);
+
+const agentQuerySchema = z.object({
+  node: nodeNameSchema,
+  instance: instanceSchema,
+  version: versionSchema.optional(),
+});
+
+const dialQuerySchema = z.object({
+  node: nodeNameSchema,
+  session: z.string().refine((text) => parseSession(text) !== undefined),
+  instance: instanceSchema.optional(),
+  version: versionSchema.optional(),
+});
+
+export function createGate(verify: VerifyToken, isDraining: () => boolean): Gate {
+  async function authenticate(request: Request): Promise<Identity> {
+    const token = /^bearer +([A-Za-z0-9._~+/=-]+) *$/i.exec(request.headers.get('authorization') ?? '')?.[1];
+    if (token === undefined)
+      throw new Refusal('unauthorized', 'a token is needed: send "Authorization: Bearer …"');
+    try {
+      return await verify(token);
+    } catch (error) {
+      if (error instanceof FairleadError) throw new Refusal('unauthorized', error.message);
+      throw error;
+    }
+  }
+
+  async function authorizeUpgrade(request: Request): Promise<Admission> {
+    const url = new URL(request.url);
+    if (url.pathname !== agentPath && url.pathname !== dialPath)
+      throw new Refusal('not-found', `links are opened at ${agentPath} and ${dialPath}`);
+    if (isDraining())
+      throw new Refusal('draining', 'this broker is shutting down: try another, or again soon');
+    if (request.headers.has('origin'))
+      throw new Refusal('origin', 'links are not for browsers: send no Origin header');
+    const identity = await authenticate(request);
+    if (!offersSubprotocol(request))
+      throw new Refusal('bad-request', `offer the subprotocol "${subprotocol}"`);
+    return url.pathname === agentPath ? admitAgent(identity, url) : admitDialer(identity, url);
+  }
+
+  return { authenticate, authorizeUpgrade };
+}
+
+function admitAgent(identity: Identity, url: URL): AgentAdmission {
+  const query = parseQuery(agentQuerySchema, url);
+  if (identity.kind !== 'agent')
+    throw new Refusal('forbidden', 'this token is for dialing, not for an agent');
+  if (identity.node !== query.node)
+    throw new Refusal('forbidden', `this token is for the agent of another node, not of "${query.node}"`);
+  return { identity, instance: query.instance, version: query.version };
+}
+
+function admitDialer(identity: Identity, url: URL): DialAdmission {
+  const query = parseQuery(dialQuerySchema, url);
+  if (identity.kind !== 'dial') throw new Refusal('forbidden', 'this token is for an agent, not for dialing');
+  if (!grantsNode(identity.nodes, query.node))
+    throw new Refusal('forbidden', `this token does not grant the node "${query.node}"`);
+  return {
+    identity,
+    node: query.node,
+    session: query.session,
+    instance: query.instance,
+    version: query.version,
+  };
+}
+
+function parseQuery<Schema extends z.ZodType>(schema: Schema, url: URL): z.infer<Schema> {
+  const query = new Map<string, string>();
+  for (const [name, value] of url.searchParams) {
+    if (query.has(name)) throw new Refusal('bad-request', 'a query parameter is given twice');
+    query.set(name, value);
+  }
+  const parsed = schema.safeParse(Object.fromEntries(query));
+  if (parsed.success) return parsed.data;
+  const field = parsed.error.issues[0]?.path.join('.') ?? '';
+  throw new Refusal('bad-request', `the query parameter "${field}" is missing or not valid`);
+}
+
+function offersSubprotocol(request: Request): boolean {
+  const offered = request.headers.get('sec-websocket-protocol') ?? '';
+  return offered.split(',').some((name) => name.trim() === subprotocol);
+}

@@ -1,0 +1,69 @@
+// Notices links whose path is dead, by looking now and then at what each has read: no work per message, and a
+// process that was suspended does not take its own sleep for its peers' silence.
+
+export interface Watched {
+  readonly bytesRead: number;
+  readonly isPaused: boolean;
+  ping(): void;
+}
+
+export interface KeepAliveOptions {
+  /** Silence after which a peer is pinged, in milliseconds. Default 5000. */
+  readonly idleMs: number;
+  /** Silence after which it is given up, in milliseconds; noticed at most half of `idleMs` later. Default 15 000. */
+  readonly silenceMs: number;
+}
+
+export const defaultKeepAlive: KeepAliveOptions = { idleMs: 5000, silenceMs: 15_000 };
+
+interface Silence {
+  bytesRead: number;
+  /** Looks in a row at which nothing new had been read. */
+  looks: number;
+}
+
+export class KeepAlive<Link extends Watched> {
+  readonly #silences = new Map<Link, Silence>();
+  readonly #pingEvery = 2;
+  readonly #giveUpAt: number;
+  readonly #lost: (link: Link) => void;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(options: KeepAliveOptions, lost: (link: Link) => void) {
+    const lookEveryMs = options.idleMs / this.#pingEvery;
+    this.#giveUpAt = Math.ceil(options.silenceMs / lookEveryMs);
+    this.#lost = lost;
+    this.#timer = setInterval(() => this.#look(), lookEveryMs);
+    this.#timer.unref();
+  }
+
+  add(link: Link): void {
+    this.#silences.set(link, { bytesRead: link.bytesRead, looks: 0 });
+  }
+
+  remove(link: Link): void {
+    this.#silences.delete(link);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#silences.clear();
+  }
+
+  #look(): void {
+    for (const [link, silence] of this.#silences) {
+      const { bytesRead } = link;
+      if (bytesRead !== silence.bytesRead) {
+        silence.bytesRead = bytesRead;
+        silence.looks = 0;
+        continue;
+      }
+      silence.looks++;
+      // A link that is paused is silent because of us. Its pings still find out a peer that has gone.
+      if (silence.looks >= this.#giveUpAt && !link.isPaused) {
+        this.#silences.delete(link);
+        this.#lost(link);
+      } else if (silence.looks % this.#pingEvery === 0) link.ping();
+    }
+  }
+}

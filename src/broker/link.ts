@@ -1,0 +1,144 @@
+// A link as the relay sees it: bytes out, back-pressure, and a tag that holds all that is known about it.
+// The tag survives a structured clone, so that an engine that hibernates can keep it with the socket.
+
+import { parseSession } from '../protocol/envelope.ts';
+import { FairleadError } from '../protocol/errors.ts';
+import type { AgentIdentity, DialIdentity } from './identity.ts';
+
+export interface BrokerLink<Tag extends LinkTag = LinkTag> {
+  readonly tag: Tag;
+  /** Never throws and never changes `data`. Ignored once the link is closing. */
+  send(data: Uint8Array): void;
+  /** Asks the peer to close; the engine sees to it that the link ends even where the peer stays silent. */
+  close(code: number, reason: string): void;
+  /** Bytes sent and not yet handed to the network; 0 where the engine cannot know. */
+  bufferedBytes(): number;
+  /** Stops taking messages from the peer. */
+  pause(): void;
+  resume(): void;
+  /** The relay changed the tag: where it must outlive this process's memory, store it now. */
+  saveTag(): void;
+}
+
+export type AgentLink = BrokerLink<AgentTag>;
+export type DialLink = BrokerLink<DialTag>;
+export type LinkTag = AgentTag | DialTag;
+
+/** `draining` agents keep their sessions and get no new ones. */
+export type AgentState = 'serving' | 'draining' | 'closed';
+
+/**
+ * `waiting`: the agent is not there. `offered`: the agent was told and has not answered, so nothing that it
+ * sends is passed on yet. `accepted`: the agent has said that this principal owns the session.
+ */
+export type DialState = 'waiting' | 'offered' | 'accepted' | 'closed';
+
+interface CommonTag {
+  /** Short and unique, for logs. */
+  readonly id: string;
+  readonly principal: string;
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+  /** Milliseconds since the epoch at which the token ends. */
+  readonly expiresAt: number;
+  readonly version: string | undefined;
+}
+
+export interface AgentTag extends CommonTag {
+  readonly kind: 'agent';
+  readonly node: string;
+  readonly instance: string;
+  state: AgentState;
+  /** True while dialers that write to this link are being paused. */
+  congested: boolean;
+  /**
+   * ATTACHes whose dial link left before the agent answered, by session. Answers come in order, so this many
+   * belong to links that are gone: taking one for a later link's would let a stranger pass as the owner.
+   */
+  readonly unanswered: Map<string, number>;
+}
+
+export interface DialTag extends CommonTag {
+  readonly kind: 'dial';
+  node: string;
+  readonly session: string;
+  /** The session id in two signed halves, which compare without allocating a BigInt. */
+  readonly sessionHigh: number;
+  readonly sessionLow: number;
+  readonly targets: readonly string[] | undefined;
+  /** The agent's instance that this session lives at; undefined until one is known. */
+  instance: string | undefined;
+  state: DialState;
+  paused: boolean;
+}
+
+export interface LinkFacts {
+  readonly id: string;
+  readonly since: number;
+  readonly version: string | undefined;
+}
+
+export function agentTag(identity: AgentIdentity, instance: string, facts: LinkFacts): AgentTag {
+  return {
+    kind: 'agent',
+    id: facts.id,
+    principal: identity.principal,
+    since: facts.since,
+    expiresAt: identity.expiresAt,
+    version: facts.version,
+    node: identity.node,
+    instance,
+    state: 'serving',
+    congested: false,
+    unanswered: new Map(),
+  };
+}
+
+/** @throws FairleadError ERR_PROTOCOL where `session` is not a session id as URLs have it. */
+export function dialTag(
+  identity: DialIdentity,
+  node: string,
+  session: string,
+  instance: string | undefined,
+  facts: LinkFacts,
+): DialTag {
+  const id = parseSession(session);
+  if (id === undefined) throw new FairleadError('ERR_PROTOCOL', 'not a session id');
+  return {
+    kind: 'dial',
+    id: facts.id,
+    principal: identity.principal,
+    since: facts.since,
+    expiresAt: identity.expiresAt,
+    version: facts.version,
+    node,
+    session,
+    sessionHigh: highOf(id),
+    sessionLow: lowOf(id),
+    targets: identity.targets,
+    instance,
+    state: 'waiting',
+    paused: false,
+  };
+}
+
+export function isAgentLink(link: BrokerLink): link is AgentLink {
+  return link.tag.kind === 'agent';
+}
+
+export function isDialLink(link: BrokerLink): link is DialLink {
+  return link.tag.kind === 'dial';
+}
+
+/** The upper half of a session id as a signed number, as `readU32(message, 0) | 0` gives it. */
+export function highOf(session: bigint): number {
+  return Number(BigInt.asIntN(32, session >> 32n));
+}
+
+export function lowOf(session: bigint): number {
+  return Number(BigInt.asIntN(32, session));
+}
+
+export function sessionOf(high: number, low: number): bigint {
+  return (BigInt.asUintN(32, BigInt(high)) << 32n) | BigInt.asUintN(32, BigInt(low));
+}

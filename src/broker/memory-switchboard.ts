@@ -1,0 +1,94 @@
+// The switchboard of one process: maps, and nothing remembered beyond the links that are open.
+
+import { type AgentLink, type BrokerLink, type DialLink, isAgentLink, isDialLink } from './link.ts';
+import type { Switchboard } from './switchboard.ts';
+
+interface NodeLinks {
+  /** By instance, in order of arrival. */
+  readonly agents: Map<string, AgentLink>;
+  readonly dialers: Set<DialLink>;
+}
+
+export class MemorySwitchboard implements Switchboard {
+  readonly #nodes = new Map<string, NodeLinks>();
+  /** Two levels of small integers: neither a BigInt nor a string for each message. */
+  readonly #sessions = new Map<number, Map<number, DialLink>>();
+
+  add(link: BrokerLink): void {
+    const node = this.#nodeFor(link.tag.node);
+    if (isAgentLink(link)) {
+      // Deleted first, so that an instance that came back is the newest.
+      node.agents.delete(link.tag.instance);
+      node.agents.set(link.tag.instance, link);
+    } else if (isDialLink(link)) {
+      node.dialers.add(link);
+      const { sessionHigh, sessionLow } = link.tag;
+      const sessions = this.#sessions.get(sessionHigh);
+      if (sessions === undefined) this.#sessions.set(sessionHigh, new Map([[sessionLow, link]]));
+      else sessions.set(sessionLow, link);
+    }
+  }
+
+  remove(link: BrokerLink): void {
+    const node = this.#nodes.get(link.tag.node);
+    if (node === undefined) return;
+    if (isAgentLink(link)) {
+      if (node.agents.get(link.tag.instance) === link) node.agents.delete(link.tag.instance);
+    } else if (isDialLink(link)) {
+      node.dialers.delete(link);
+      this.#removeSession(link);
+    }
+    if (node.agents.size === 0 && node.dialers.size === 0) this.#nodes.delete(link.tag.node);
+  }
+
+  agent(node: string, instance: string): AgentLink | undefined {
+    return this.#nodes.get(node)?.agents.get(instance);
+  }
+
+  dialer(sessionHigh: number, sessionLow: number): DialLink | undefined {
+    return this.#sessions.get(sessionHigh)?.get(sessionLow);
+  }
+
+  newestAgent(node: string): AgentLink | undefined {
+    let newest: AgentLink | undefined;
+    for (const link of this.#nodes.get(node)?.agents.values() ?? [])
+      if (link.tag.state === 'serving') newest = link;
+    return newest;
+  }
+
+  *agents(): Iterable<AgentLink> {
+    for (const node of this.#nodes.values()) yield* node.agents.values();
+  }
+
+  dialers(node: string): Iterable<DialLink> {
+    return this.#nodes.get(node)?.dialers ?? [];
+  }
+
+  dialerCount(node: string): number {
+    return this.#nodes.get(node)?.dialers.size ?? 0;
+  }
+
+  *links(): Iterable<BrokerLink> {
+    for (const node of this.#nodes.values()) {
+      yield* node.agents.values();
+      yield* node.dialers;
+    }
+  }
+
+  #nodeFor(name: string): NodeLinks {
+    let node = this.#nodes.get(name);
+    if (node === undefined) {
+      node = { agents: new Map(), dialers: new Set() };
+      this.#nodes.set(name, node);
+    }
+    return node;
+  }
+
+  #removeSession(link: DialLink): void {
+    const { sessionHigh, sessionLow } = link.tag;
+    const sessions = this.#sessions.get(sessionHigh);
+    if (sessions?.get(sessionLow) !== link) return;
+    sessions.delete(sessionLow);
+    if (sessions.size === 0) this.#sessions.delete(sessionHigh);
+  }
+}

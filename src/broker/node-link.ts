@@ -1,0 +1,86 @@
+// One link of the Node engine: a `ws` WebSocket behind the relay's interface. Does nothing per frame but
+// hand it on.
+
+import type { Socket } from 'node:net';
+import type { WebSocket } from 'ws';
+import type { BrokerLink, LinkTag } from './link.ts';
+
+/** Shared by every message of every link. */
+const sendOptions = { binary: true, compress: false, fin: true } as const;
+
+/** How long a peer may take to answer a close frame before its socket is destroyed. */
+const closeGraceMs = 3000;
+
+/** RFC 6455 §5.5: a control frame holds 125 bytes, two of which are the close code. */
+const maxReasonBytes = 123;
+
+export class NodeLink implements BrokerLink {
+  readonly tag: LinkTag;
+  readonly #webSocket: WebSocket;
+  readonly #socket: Socket;
+
+  constructor(tag: LinkTag, webSocket: WebSocket, socket: Socket) {
+    this.tag = tag;
+    this.#webSocket = webSocket;
+    this.#socket = socket;
+  }
+
+  send(data: Uint8Array): void {
+    if (this.#webSocket.readyState === this.#webSocket.OPEN) this.#webSocket.send(data, sendOptions);
+  }
+
+  close(code: number, reason: string): void {
+    this.#webSocket.close(code, truncate(reason));
+    this.endSoon();
+    // The peer's close frame is not seen while reading is paused.
+    if (this.#webSocket.isPaused) this.#webSocket.resume();
+  }
+
+  /** Sees to it that a closing WebSocket ends, whatever the peer does. */
+  endSoon(): void {
+    const timer = setTimeout(() => this.terminate(), closeGraceMs);
+    timer.unref();
+    this.#webSocket.once('close', () => clearTimeout(timer));
+  }
+
+  bufferedBytes(): number {
+    return this.#webSocket.bufferedAmount;
+  }
+
+  pause(): void {
+    this.#webSocket.pause();
+  }
+
+  resume(): void {
+    this.#webSocket.resume();
+  }
+
+  /** The tag lives in this process with the socket: there is nothing to store. */
+  saveTag(): void {}
+
+  get isPaused(): boolean {
+    return this.#webSocket.isPaused;
+  }
+
+  /** Grows with whatever is heard, down to the pong of an idle peer. */
+  get bytesRead(): number {
+    return this.#socket.bytesRead;
+  }
+
+  ping(): void {
+    if (this.#webSocket.readyState === this.#webSocket.OPEN) this.#webSocket.ping();
+  }
+
+  terminate(): void {
+    this.#webSocket.terminate();
+  }
+}
+
+/** At most {@link maxReasonBytes} of UTF-8, cut between characters. */
+function truncate(reason: string): string {
+  const bytes = Buffer.from(reason);
+  if (bytes.length <= maxReasonBytes) return reason;
+  let end = maxReasonBytes;
+  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
+  return bytes.toString('utf8', 0, end);
+}

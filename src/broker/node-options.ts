@@ -1,0 +1,68 @@
+// What a broker on Node may be told, checked once where it comes in.
+
+import * as z from 'zod';
+import { FairleadError } from '../protocol/errors.ts';
+import { type BrokerLog, silentLog } from './broker-log.ts';
+import { defaultKeepAlive } from './keep-alive.ts';
+import { defaultRelayOptions } from './relay-options.ts';
+
+const relay = defaultRelayOptions;
+
+const settingsSchema = z.object({
+  /** Address to listen on. Default 127.0.0.1. */
+  host: z.string().min(1).default('127.0.0.1'),
+  /** 0 picks a free port. Default 8080. */
+  port: z.int().min(0).max(65_535).default(8080),
+  version: z.string().max(64).default(relay.version),
+  maxMessageBytes: z.int().min(4096).max(16_777_216).default(relay.maxMessageBytes),
+  inFlightBytes: z.int().min(65_536).default(relay.inFlightBytes),
+  highWaterBytes: z.int().min(65_536).default(relay.highWaterBytes),
+  lowWaterBytes: z.int().min(0).default(relay.lowWaterBytes),
+  slowReaderSlackBytes: z.int().min(0).default(relay.slowReaderSlackBytes),
+  agentLimitBytes: z
+    .int()
+    .min(1024 * 1024)
+    .default(relay.agentLimitBytes),
+  maxSessionsPerNode: z.int().min(1).default(relay.maxSessionsPerNode),
+  maxUnanswered: z.int().min(1).default(relay.maxUnanswered),
+  /** Silence after which a peer is pinged, in milliseconds. Default 5000. */
+  idleMs: z.int().min(10).default(defaultKeepAlive.idleMs),
+  /** Silence after which a link is given up, in milliseconds. Default 15 000. */
+  silenceMs: z.int().min(20).default(defaultKeepAlive.silenceMs),
+  /** Longest that a TLS handshake, a request's headers or an upgrade may take, in milliseconds. Default 10 000. */
+  handshakeMs: z.int().min(10).default(10_000),
+  /** Longest that `drain` waits for peers to move, in milliseconds. Default 5000. */
+  drainMs: z.int().min(0).default(5000),
+});
+
+export type BrokerSettings = z.infer<typeof settingsSchema>;
+
+type OptionalSettings = { readonly [Name in keyof BrokerSettings]?: BrokerSettings[Name] | undefined };
+
+export interface BrokerOptions extends OptionalSettings {
+  /** Signs tokens; as its file has it. At least 32 bytes. */
+  readonly secret: string | Uint8Array;
+  /** Claims that every token must have. Default: any. */
+  readonly issuer?: string | undefined;
+  readonly audience?: string | undefined;
+  /** PEM. Default: plain HTTP. */
+  readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer } | undefined;
+  /** A pino logger, for one. Default: silent. */
+  readonly log?: BrokerLog | undefined;
+}
+
+/** @throws FairleadError ERR_CONFIG that names the setting. */
+export function parseSettings(options: BrokerOptions): BrokerSettings {
+  const parsed = settingsSchema.safeParse(options);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new FairleadError('ERR_CONFIG', `broker setting "${issue?.path.join('.')}": ${issue?.message}`);
+  }
+  if (parsed.data.lowWaterBytes >= parsed.data.highWaterBytes)
+    throw new FairleadError('ERR_CONFIG', 'broker setting "lowWaterBytes" must be below "highWaterBytes"');
+  return parsed.data;
+}
+
+export function logOf(options: BrokerOptions): BrokerLog {
+  return options.log ?? silentLog;
+}

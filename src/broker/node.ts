@@ -1,0 +1,224 @@
+// The broker on Node: one HTTP server, its links, and how they end. Opens sockets and timers and closes every
+// one of them.
+
+import { createServer, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import { getRequestListener } from '@hono/node-server';
+import { nanoid } from 'nanoid';
+import type { WebSocket } from 'ws';
+import { closeCodes, FairleadError } from '../protocol/errors.ts';
+import { bounded } from './broker-log.ts';
+import type { Counters } from './counters.ts';
+import { listNodes } from './directory.ts';
+import { type Admission, createGate } from './gate.ts';
+import { tokenVerifier } from './identity.ts';
+import { KeepAlive } from './keep-alive.ts';
+import { agentTag, dialTag, type LinkTag } from './link.ts';
+import { MemorySwitchboard } from './memory-switchboard.ts';
+import { NodeLink } from './node-link.ts';
+import { type BrokerOptions, type BrokerSettings, logOf, parseSettings } from './node-options.ts';
+import { Upgrader } from './node-upgrade.ts';
+import { Relay } from './relay.ts';
+import { createRoutes } from './routes.ts';
+
+export interface Broker {
+  /** Bound address as `HOST:PORT`, an IPv6 host in brackets. */
+  readonly address: string;
+  /** Where peers connect: `ws://` or `wss://` and the address. */
+  readonly url: string;
+  readonly counters: Counters;
+  readonly relay: Relay;
+  /** Not ready from now on; asks every peer to move, waits for them up to `drainMs`, then closes. */
+  drain(): Promise<void>;
+  /** Closes at once. May be called while draining. */
+  close(): Promise<void>;
+}
+
+/** How long `close` lets peers answer the close frame. */
+const closeGraceMs = 250;
+
+/** How often expired tokens are looked for. */
+const expiryEveryMs = 5000;
+
+/**
+ * @throws FairleadError ERR_CONFIG for a setting, secret or certificate that cannot be used, and Node's own
+ *   error where the address cannot be listened on.
+ */
+export async function startBroker(options: BrokerOptions): Promise<Broker> {
+  const settings = parseSettings(options);
+  const log = logOf(options);
+  const relay = new Relay(new MemorySwitchboard(), { ...settings, log });
+  const { counters } = relay;
+  const links = new Set<NodeLink>();
+  /** Called once no link is left. */
+  const waiting = new Set<() => void>();
+  let draining = false;
+  const isDraining = () => draining;
+
+  const gate = createGate(tokenVerifier(options), isDraining);
+  const routes = createRoutes({
+    gate,
+    counters,
+    log,
+    isDraining,
+    listNodes: (mayShow) => listNodes(relay.switchboard, mayShow),
+  });
+  const server = createHttpServer(options, settings, (request) => routes.fetch(request));
+  const upgrader = new Upgrader({
+    gate,
+    fetch: (request) => routes.fetch(request),
+    isDraining,
+    maxMessageBytes: settings.maxMessageBytes,
+    timeoutMs: settings.handshakeMs,
+    accept,
+    refused(refusal, path) {
+      counters.refused[refusal.why]++;
+      const { why, status, code, message } = refusal;
+      log.info(
+        { event: 'link-refused', why, status, code, reason: message, path: bounded(path) },
+        'link refused',
+      );
+    },
+    failed(error) {
+      log.error({ event: 'upgrade-failed', error: bounded(String(error)) }, 'an upgrade failed');
+    },
+  });
+  server.on('upgrade', (incoming, socket, head) => upgrader.handle(incoming, socket, head));
+
+  const keepAlive = new KeepAlive<NodeLink>(settings, (link) => {
+    relay.closed(link, closeCodes.keepAlive, 'silent for too long');
+    link.terminate();
+  });
+  const expiry = setInterval(() => relay.expire(Date.now()), expiryEveryMs);
+  expiry.unref();
+
+  function accept(webSocket: WebSocket, socket: Socket, admission: Admission): void {
+    const link = new NodeLink(tagOf(admission), webSocket, socket);
+    links.add(link);
+    keepAlive.add(link);
+    socket.setNoDelay(true);
+    socket.on('drain', () => relay.drained(link));
+    webSocket.on('message', (data, isBinary) => {
+      // `nodebuffer` is the default binaryType: a message is one Buffer.
+      if (isBinary) relay.receive(link, data as Buffer);
+      else relay.receiveText(link);
+    });
+    webSocket.on('error', (error) => {
+      relay.closed(link, closeCodeOf(error), error.message);
+      link.endSoon();
+    });
+    webSocket.on('close', (code, reason) => {
+      links.delete(link);
+      keepAlive.remove(link);
+      relay.closed(link, code, reason.toString());
+      if (links.size === 0) for (const resume of waiting) resume();
+    });
+    relay.open(link);
+  }
+
+  /** Resolves once no link is left, or after `limitMs`. */
+  function linksGone(limitMs: number): Promise<void> {
+    if (links.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        waiting.delete(done);
+        resolve();
+      };
+      const timer = setTimeout(done, limitMs);
+      waiting.add(done);
+    });
+  }
+
+  async function shutDown(): Promise<void> {
+    draining = true;
+    clearInterval(expiry);
+    keepAlive.stop();
+    const closed = new Promise((resolve) => server.close(resolve));
+    upgrader.close();
+    relay.closeAll(closeCodes.shutdown, 'the broker is shutting down');
+    await linksGone(closeGraceMs);
+    for (const link of links) link.terminate();
+    server.closeAllConnections();
+    await closed;
+    log.info({ event: 'broker-closed' }, 'broker closed');
+  }
+
+  let closing: Promise<void> | undefined;
+  function close(): Promise<void> {
+    closing ??= shutDown();
+    return closing;
+  }
+
+  async function drain(): Promise<void> {
+    if (!draining) {
+      draining = true;
+      log.info({ event: 'broker-draining', links: links.size }, 'broker draining');
+      relay.goAway({ code: 'ERR_DRAINING', reason: 'the broker is shutting down' });
+      await linksGone(settings.drainMs);
+    }
+    return close();
+  }
+
+  const address = await listen(server, settings);
+  server.on('error', (error) => {
+    log.error({ event: 'server-failed', error: bounded(error.message) }, 'the HTTP server reports an error');
+  });
+  const url = `${options.tls === undefined ? 'ws' : 'wss'}://${address}`;
+  return { address, url, counters, relay, drain, close };
+}
+
+function createHttpServer(
+  options: BrokerOptions,
+  settings: BrokerSettings,
+  fetch: (request: Request) => Response | Promise<Response>,
+): Server {
+  const serverOptions = {
+    noDelay: true,
+    headersTimeout: settings.handshakeMs,
+    requestTimeout: settings.handshakeMs,
+    connectionsCheckingInterval: Math.ceil(settings.handshakeMs / 4),
+  };
+  // The process's own Request and Response stay what they are.
+  const listener = getRequestListener(fetch, { overrideGlobalObjects: false });
+  if (options.tls === undefined) return createServer(serverOptions, listener);
+  const { cert, key } = options.tls;
+  try {
+    return createTlsServer({ ...serverOptions, cert, key, handshakeTimeout: settings.handshakeMs }, listener);
+  } catch (cause) {
+    throw new FairleadError(
+      'ERR_CONFIG',
+      'the TLS certificate and key cannot be used: both must be PEM and belong together',
+      {
+        cause,
+      },
+    );
+  }
+}
+
+async function listen(server: Server, settings: BrokerSettings): Promise<string> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host: settings.host, port: settings.port }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  const { address, family, port } = server.address() as AddressInfo;
+  return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+function tagOf(admission: Admission): LinkTag {
+  const facts = { id: nanoid(10), since: Date.now(), version: admission.version };
+  return 'node' in admission
+    ? dialTag(admission.identity, admission.node, admission.session, admission.instance, facts)
+    : agentTag(admission.identity, admission.instance, facts);
+}
+
+/** The code that `ws` closes with when it finds a peer breaking RFC 6455 or a limit. */
+function closeCodeOf(error: Error): number {
+  const code = 'code' in error ? error.code : undefined;
+  if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') return closeCodes.tooBig;
+  return typeof code === 'string' && code.startsWith('WS_ERR_') ? 1002 : 1006;
+}

@@ -1,0 +1,53 @@
+// A request that is turned away: an HTTP status, a code and a message that says what to do. Never holds a token.
+
+import { type ErrorCode, FairleadError } from '../protocol/errors.ts';
+import type { RefusalReason } from './counters.ts';
+
+interface RefusalKind {
+  readonly status: number;
+  readonly code: ErrorCode;
+}
+
+const kinds: Readonly<Record<RefusalReason, RefusalKind>> = {
+  'not-found': { status: 404, code: 'ERR_PROTOCOL' },
+  'node-away': { status: 404, code: 'ERR_NODE_UNREACHABLE' },
+  draining: { status: 503, code: 'ERR_DRAINING' },
+  origin: { status: 403, code: 'ERR_FORBIDDEN' },
+  unauthorized: { status: 401, code: 'ERR_UNAUTHORIZED' },
+  'bad-request': { status: 400, code: 'ERR_PROTOCOL' },
+  'not-an-upgrade': { status: 426, code: 'ERR_PROTOCOL' },
+  forbidden: { status: 403, code: 'ERR_FORBIDDEN' },
+  'upgrade-timeout': { status: 408, code: 'ERR_PROTOCOL' },
+  'session-taken': { status: 403, code: 'ERR_PRINCIPAL' },
+  'session-limit': { status: 429, code: 'ERR_RATE_LIMIT' },
+  'refused-by-agent': { status: 403, code: 'ERR_FORBIDDEN' },
+};
+
+export class Refusal extends FairleadError {
+  readonly why: RefusalReason;
+  readonly status: number;
+
+  constructor(why: RefusalReason, message: string) {
+    super(kinds[why].code, message);
+    this.why = why;
+    this.status = kinds[why].status;
+  }
+
+  toResponse(): Response {
+    const headers: Record<string, string> = {};
+    // RFC 9110 §11.6.1: a 401 says how to authenticate.
+    if (this.status === 401) headers['www-authenticate'] = 'Bearer';
+    if (this.status === 503) headers['retry-after'] = '1';
+    if (this.status === 426) headers.upgrade = 'websocket';
+    return errorResponse(this.status, this.code, this.message, headers);
+  }
+}
+
+export function errorResponse(
+  status: number,
+  code: ErrorCode,
+  message: string,
+  headers: Record<string, string> = {},
+): Response {
+  return Response.json({ error: { code, message } }, { status, headers });
+}

@@ -1,0 +1,38 @@
+// What a relay may be told, with the defaults.
+
+import type { BrokerLog } from './broker-log.ts';
+
+export interface RelayOptions {
+  /** Broker build, told to peers. At most 64 characters. Default `dev`. */
+  readonly version: string;
+  /** Largest message forwarded, in bytes, envelope included; 4096 to 16 777 216. Default 266 240. */
+  readonly maxMessageBytes: number;
+  /** Most bytes one session may have unacknowledged in each direction, at least 65 536. Default 16 MiB. */
+  readonly inFlightBytes: number;
+  /** Bytes queued on an agent's link above which the dialers that write to it are paused. Default 1 MiB. */
+  readonly highWaterBytes: number;
+  /** Bytes queued below which they go on. Default 256 KiB. */
+  readonly lowWaterBytes: number;
+  /** Bytes queued on a dialer's link beyond `inFlightBytes` before it is cut. Default 1 MiB. */
+  readonly slowReaderSlackBytes: number;
+  /** Bytes queued on an agent's link above which messages for it are dropped. Default 64 MiB. */
+  readonly agentLimitBytes: number;
+  /** Most dial links on one node. Default 4096. */
+  readonly maxSessionsPerNode: number;
+  /** Most sessions whose ATTACH one agent link may have left unanswered. Default 4096. */
+  readonly maxUnanswered: number;
+  readonly log: BrokerLog;
+}
+
+export const defaultRelayOptions: Omit<RelayOptions, 'log'> = {
+  version: 'dev',
+  // Four frames of 64 KiB, their headers, and room for small frames packed with them.
+  maxMessageBytes: 260 * 1024,
+  inFlightBytes: 16 * 1024 * 1024,
+  highWaterBytes: 1024 * 1024,
+  lowWaterBytes: 256 * 1024,
+  slowReaderSlackBytes: 1024 * 1024,
+  agentLimitBytes: 64 * 1024 * 1024,
+  maxSessionsPerNode: 4096,
+  maxUnanswered: 4096,
+};

@@ -1,0 +1,367 @@
+// The relay: pairs links and forwards messages unchanged, reading the first eight bytes of each. It knows no
+// runtime, socket or clock, holds no stream state, and remembers nothing beyond the tags of open links.
+
+import {
+  type Attach,
+  encodeControl,
+  type Hello,
+  parsePayload,
+  type Reason,
+  reasonSchema,
+} from '../protocol/control.ts';
+import { controlSession, envelopeBytes, formatSession, readU32 } from '../protocol/envelope.ts';
+import { closeCodes, FairleadError } from '../protocol/errors.ts';
+import { frameTypes } from '../protocol/frame.ts';
+import { bounded } from './broker-log.ts';
+import { readControl } from './control-reader.ts';
+import { type Counters, countClosed, type DropReason, newCounters, type RefusalReason } from './counters.ts';
+import {
+  type AgentLink,
+  type BrokerLink,
+  type DialLink,
+  type DialState,
+  highOf,
+  isAgentLink,
+  isDialLink,
+  lowOf,
+  sessionOf,
+} from './link.ts';
+import type { RelayOptions } from './relay-options.ts';
+import type { Switchboard } from './switchboard.ts';
+
+export class Relay {
+  readonly counters: Counters = newCounters();
+  readonly switchboard: Switchboard;
+  readonly #options: RelayOptions;
+  readonly #hello: Uint8Array;
+
+  constructor(switchboard: Switchboard, options: RelayOptions) {
+    this.switchboard = switchboard;
+    this.#options = options;
+    const hello: Hello = {
+      version: options.version,
+      maxMessageBytes: options.maxMessageBytes,
+      inFlightBytes: options.inFlightBytes,
+    };
+    this.#hello = encodeControl(frameTypes.HELLO, controlSession, hello);
+  }
+
+  /** A link whose peer has shown a token that grants what the tag says. */
+  open(link: BrokerLink): void {
+    this.counters.linksOpened++;
+    this.#options.log.info({ event: 'link-open', ...describeLink(link) }, 'link open');
+    link.send(this.#hello);
+    if (isAgentLink(link)) this.#openAgent(link);
+    else if (isDialLink(link)) this.#openDialer(link);
+  }
+
+  /** One whole binary message. Never throws: what is wrong with it ends this link only. */
+  receive(link: BrokerLink, message: Uint8Array): void {
+    if (link.tag.state === 'closed') return;
+    if (message.length < envelopeBytes) {
+      this.#cut(link, closeCodes.protocol, 'a message shorter than its envelope');
+      return;
+    }
+    const high = readU32(message, 0) | 0;
+    const low = readU32(message, 4) | 0;
+    if (isDialLink(link)) {
+      if (high === link.tag.sessionHigh && low === link.tag.sessionLow) this.#fromDialer(link, message);
+      else if (high === 0 && low === 0) this.#control(link, message);
+      else this.#cut(link, closeCodes.protocol, 'a message with the id of another session');
+    } else if (isAgentLink(link)) {
+      if (high === 0 && low === 0) this.#control(link, message);
+      else this.#fromAgent(link, message, high, low);
+    }
+  }
+
+  /** A text message: Fairlead has none. */
+  receiveText(link: BrokerLink): void {
+    this.#cut(link, closeCodes.unsupported, 'a text message');
+  }
+
+  /** The engine has handed to the network what was queued on this link. */
+  drained(link: BrokerLink): void {
+    if (!isAgentLink(link) || !link.tag.congested) return;
+    if (link.bufferedBytes() > this.#options.lowWaterBytes) return;
+    link.tag.congested = false;
+    this.#resumeDialers(link);
+  }
+
+  /** The link has ended, whoever ended it. May be called more than once. */
+  closed(link: BrokerLink, code: number, reason: string): void {
+    if (link.tag.state === 'closed') return;
+    this.#leave(link, code, reason, true);
+  }
+
+  /** Asks every peer to move; the engine closes the links later. */
+  goAway(reason: Reason): void {
+    const message = encodeControl(frameTypes.GOAWAY, controlSession, reason);
+    for (const link of this.switchboard.links()) link.send(message);
+  }
+
+  /** Ends every link; nobody is told of the others. */
+  closeAll(code: number, reason: string): void {
+    for (const link of [...this.switchboard.links()]) this.#cut(link, code, reason, false);
+  }
+
+  /** Closes the links whose token has ended. A peer with a newer token comes back and its sessions go on. */
+  expire(nowMs: number): void {
+    for (const link of [...this.switchboard.links()])
+      if (link.tag.expiresAt <= nowMs) this.#cut(link, closeCodes.unauthorized, 'the token has expired');
+  }
+
+  /** A message for `sessionHigh`, `sessionLow` found nobody: its sender is told, unless it does not read. */
+  undelivered(sender: BrokerLink, sessionHigh: number, sessionLow: number): void {
+    if (sender.bufferedBytes() > this.#options.highWaterBytes) return;
+    sender.send(encodeControl(frameTypes.UNREACHABLE, sessionOf(sessionHigh, sessionLow)));
+  }
+
+  #openAgent(link: AgentLink): void {
+    const { node, instance } = link.tag;
+    const old = this.switchboard.agent(node, instance);
+    // No word to the dialers: their messages go to the new link from here on.
+    if (old !== undefined) this.#cut(old, closeCodes.replaced, 'this instance has a newer link', false);
+    this.switchboard.add(link);
+    for (const dialer of this.switchboard.dialers(node)) {
+      const bound = dialer.tag.instance;
+      if (bound === undefined || bound === instance) this.#offer(dialer, link);
+    }
+  }
+
+  #openDialer(link: DialLink): void {
+    const { tag } = link;
+    const old = this.switchboard.dialer(tag.sessionHigh, tag.sessionLow);
+    if (old !== undefined) {
+      if (old.tag.principal !== tag.principal || old.tag.node !== tag.node) {
+        this.#refuse(link, 'session-taken', closeCodes.forbidden, 'ERR_PRINCIPAL: the session is in use');
+        return;
+      }
+      // A session stays with its instance, whether or not the dialer has heard which one it is.
+      tag.instance ??= old.tag.instance;
+      const staysPut = tag.instance === old.tag.instance;
+      this.#cut(old, closeCodes.replaced, 'this session has a newer link', !staysPut);
+    }
+    if (this.switchboard.dialerCount(tag.node) >= this.#options.maxSessionsPerNode) {
+      this.#refuse(link, 'session-limit', closeCodes.limit, 'ERR_RATE_LIMIT: too many sessions on this node');
+      return;
+    }
+    this.switchboard.add(link);
+    const agent =
+      tag.instance === undefined
+        ? this.switchboard.newestAgent(tag.node)
+        : this.switchboard.agent(tag.node, tag.instance);
+    if (agent === undefined) this.undelivered(link, tag.sessionHigh, tag.sessionLow);
+    else this.#offer(link, agent);
+  }
+
+  /** Tells the agent who is on the session's link. Until it answers, nothing it sends is passed on. */
+  #offer(link: DialLink, agent: AgentLink): void {
+    const { tag } = link;
+    if (agent.tag.unanswered.size >= this.#options.maxUnanswered) {
+      this.#refuse(link, 'session-limit', closeCodes.limit, 'ERR_RATE_LIMIT: the agent does not answer');
+      return;
+    }
+    // The agent's own strings, so that the comparison for each message is of pointers.
+    tag.node = agent.tag.node;
+    tag.instance = agent.tag.instance;
+    tag.state = 'offered';
+    this.#resume(link);
+    link.saveTag();
+    const attach: Attach = {
+      principal: tag.principal,
+      grants: tag.targets === undefined ? {} : { targets: [...tag.targets] },
+    };
+    agent.send(encodeControl(frameTypes.ATTACH, sessionOf(tag.sessionHigh, tag.sessionLow), attach));
+  }
+
+  #fromDialer(link: DialLink, message: Uint8Array): void {
+    const {
+      tag,
+      tag: { instance },
+    } = link;
+    this.counters.messagesFromDialers++;
+    this.counters.bytesFromDialers += message.length;
+    const agent =
+      tag.state === 'waiting' || instance === undefined
+        ? undefined
+        : this.switchboard.agent(tag.node, instance);
+    if (agent === undefined) {
+      this.#drop('agent-away');
+      this.undelivered(link, tag.sessionHigh, tag.sessionLow);
+      return;
+    }
+    // Sessions survive a lost message; a process does not survive a queue without an end.
+    if (agent.tag.congested && agent.bufferedBytes() > this.#options.agentLimitBytes)
+      this.#drop('agent-overloaded');
+    else agent.send(message);
+    // Whoever writes while the queue drains waits with the others, so that nobody lives off their pause.
+    if (agent.tag.congested || agent.bufferedBytes() > this.#options.highWaterBytes) this.#hold(link, agent);
+  }
+
+  #fromAgent(link: AgentLink, message: Uint8Array, high: number, low: number): void {
+    this.counters.messagesFromAgents++;
+    this.counters.bytesFromAgents += message.length;
+    const dialer = this.switchboard.dialer(high, low);
+    if (dialer === undefined || !isBound(dialer, link)) {
+      this.#drop(dialer === undefined ? 'dialer-away' : 'not-this-agents-session');
+      this.undelivered(link, high, low);
+      return;
+    }
+    if (dialer.tag.state !== 'accepted') {
+      // No UNREACHABLE: the agent has been told of this link and is about to answer.
+      this.#drop('not-accepted');
+      return;
+    }
+    dialer.send(message);
+    if (dialer.bufferedBytes() > this.#options.inFlightBytes + this.#options.slowReaderSlackBytes)
+      this.#cut(dialer, closeCodes.slowReader, 'too much is waiting for this link to read');
+  }
+
+  #control(link: BrokerLink, message: Uint8Array): void {
+    try {
+      readControl(link.tag.kind, message, (type, session, payload) => {
+        // A frame of this very message may have ended the link.
+        if (link.tag.state === 'closed') return;
+        if (type === frameTypes.PING) this.#pong(link, session);
+        else if (type === frameTypes.GOAWAY && isAgentLink(link)) this.#drain(link);
+        else if (type === frameTypes.ATTACH && isAgentLink(link)) this.#accepted(link, session);
+        else if (type === frameTypes.DETACH && isAgentLink(link)) this.#refusedBy(link, session, payload);
+      });
+    } catch (error) {
+      if (!(error instanceof FairleadError)) throw error;
+      this.#cut(link, closeCodes.protocol, error.message);
+    }
+  }
+
+  #pong(link: BrokerLink, argument: bigint): void {
+    if (link.bufferedBytes() > this.#options.highWaterBytes) return;
+    link.send(encodeControl(frameTypes.PONG, argument));
+  }
+
+  #drain(link: AgentLink): void {
+    if (link.tag.state !== 'serving') return;
+    link.tag.state = 'draining';
+    link.saveTag();
+    this.#options.log.info({ event: 'agent-draining', ...describeLink(link) }, 'agent takes no new sessions');
+  }
+
+  #accepted(link: AgentLink, session: bigint): void {
+    const dialer = this.#answered(link, session);
+    if (dialer?.tag.state !== 'offered') return;
+    dialer.tag.state = 'accepted';
+    dialer.saveTag();
+    dialer.send(encodeControl(frameTypes.ATTACH, session, { instance: link.tag.instance }));
+  }
+
+  #refusedBy(link: AgentLink, session: bigint, payload: Uint8Array): void {
+    const { code, reason } = parsePayload(reasonSchema, payload);
+    const dialer = this.#answered(link, session);
+    if (dialer === undefined) return;
+    // The agent does not have this link's session, so it is not told that the link left either.
+    dialer.tag.state = 'waiting';
+    this.#refuse(dialer, 'refused-by-agent', closeCodes.forbidden, `${code}: ${reason}`);
+  }
+
+  /** The dial link that an agent's answer is about; undefined where it was for one that has left. */
+  #answered(link: AgentLink, session: bigint): DialLink | undefined {
+    const { unanswered } = link.tag;
+    const name = formatSession(session);
+    const stale = unanswered.get(name);
+    if (stale !== undefined) {
+      if (stale === 1) unanswered.delete(name);
+      else unanswered.set(name, stale - 1);
+      link.saveTag();
+      this.#drop('stale-answer');
+      return undefined;
+    }
+    const dialer = this.switchboard.dialer(highOf(session), lowOf(session));
+    if (dialer !== undefined && dialer.tag.state !== 'waiting' && isBound(dialer, link)) return dialer;
+    this.#drop(dialer === undefined ? 'dialer-away' : 'not-this-agents-session');
+    return undefined;
+  }
+
+  #refuse(link: BrokerLink, why: RefusalReason, code: number, reason: string): void {
+    this.counters.refused[why]++;
+    this.#cut(link, code, reason);
+  }
+
+  /** Ends a link from this side. It is out of the switchboard before the peer hears of it. */
+  #cut(link: BrokerLink, code: number, reason: string, tellOthers = true): void {
+    if (link.tag.state === 'closed') return;
+    this.#leave(link, code, reason, tellOthers);
+    link.close(code, reason);
+  }
+
+  #leave(link: BrokerLink, code: number, reason: string, tellOthers: boolean): void {
+    const stateBefore = link.tag.state;
+    link.tag.state = 'closed';
+    link.saveTag();
+    this.switchboard.remove(link);
+    countClosed(this.counters, code);
+    this.#options.log.info(
+      { event: 'link-closed', ...describeLink(link), code, reason: bounded(reason) },
+      'link closed',
+    );
+    if (isAgentLink(link)) {
+      if (tellOthers) this.#agentLeft(link);
+    } else if (isDialLink(link)) this.#dialerLeft(link, stateBefore as DialState, tellOthers);
+  }
+
+  #agentLeft(link: AgentLink): void {
+    for (const dialer of this.switchboard.dialers(link.tag.node)) {
+      if (dialer.tag.state === 'waiting' || !isBound(dialer, link)) continue;
+      dialer.tag.state = 'waiting';
+      this.#resume(dialer);
+      dialer.saveTag();
+      this.undelivered(dialer, dialer.tag.sessionHigh, dialer.tag.sessionLow);
+    }
+  }
+
+  #dialerLeft(link: DialLink, stateBefore: DialState, tellAgent: boolean): void {
+    const { node, instance, session, sessionHigh, sessionLow } = link.tag;
+    if (stateBefore === 'waiting' || instance === undefined) return;
+    const agent = this.switchboard.agent(node, instance);
+    if (agent === undefined) return;
+    if (stateBefore === 'offered') {
+      agent.tag.unanswered.set(session, (agent.tag.unanswered.get(session) ?? 0) + 1);
+      agent.saveTag();
+    }
+    if (tellAgent) agent.send(encodeControl(frameTypes.DETACH, sessionOf(sessionHigh, sessionLow)));
+  }
+
+  /** The agent's link is full: this dialer waits until it has drained. */
+  #hold(link: DialLink, agent: AgentLink): void {
+    agent.tag.congested = true;
+    if (link.tag.paused) return;
+    this.counters.pauses++;
+    link.tag.paused = true;
+    link.pause();
+  }
+
+  #resume(link: DialLink): void {
+    if (!link.tag.paused) return;
+    link.tag.paused = false;
+    link.resume();
+  }
+
+  #resumeDialers(agent: AgentLink): void {
+    for (const dialer of this.switchboard.dialers(agent.tag.node))
+      if (isBound(dialer, agent)) this.#resume(dialer);
+  }
+
+  #drop(why: DropReason): void {
+    this.counters.dropped[why]++;
+  }
+}
+
+/** One node and instance has one link at a time, so this says that it is that very link. */
+function isBound(dialer: DialLink, agent: AgentLink): boolean {
+  return dialer.tag.instance === agent.tag.instance && dialer.tag.node === agent.tag.node;
+}
+
+function describeLink(link: BrokerLink): object {
+  const { tag } = link;
+  const principal = bounded(tag.principal);
+  const common = { link: tag.id, kind: tag.kind, node: tag.node, instance: tag.instance, principal };
+  return tag.kind === 'agent' ? common : { ...common, session: tag.session };
+}

@@ -1,0 +1,68 @@
+// The broker's HTTP routes, for any runtime that Hono runs on. Links are opened beside them, by the engine.
+
+import { Hono } from 'hono';
+import { type BrokerLog, bounded } from './broker-log.ts';
+import type { Counters } from './counters.ts';
+import type { NodeSummary } from './directory.ts';
+import { agentPath, dialPath, type Gate } from './gate.ts';
+import { grantsNode } from './grants.ts';
+import { errorResponse, Refusal } from './refusal.ts';
+
+export interface RoutesOptions {
+  readonly gate: Gate;
+  readonly counters: Counters;
+  readonly log: BrokerLog;
+  readonly isDraining: () => boolean;
+  readonly listNodes: (mayShow: (node: string) => boolean) => NodeSummary[] | Promise<NodeSummary[]>;
+}
+
+export function createRoutes(options: RoutesOptions): Hono {
+  const { gate, counters, log, isDraining, listNodes } = options;
+  const app = new Hono();
+
+  app.get('/healthz', (c) => c.json({ status: 'ok' }));
+
+  app.get('/readyz', (c) =>
+    isDraining() ? c.json({ status: 'draining' }, 503) : c.json({ status: 'ready' }),
+  );
+
+  app.get('/v1/nodes', async (c) => {
+    const nodes = await grantedNodes(c.req.raw);
+    return c.json({ nodes: await listNodes((node) => grantsNode(nodes, node)) });
+  });
+
+  app.get('/v1/nodes/:node', async (c) => {
+    const wanted = c.req.param('node');
+    if (!grantsNode(await grantedNodes(c.req.raw), wanted))
+      throw new Refusal('forbidden', `this token does not grant the node "${bounded(wanted)}"`);
+    const [node] = await listNodes((name) => name === wanted);
+    if (node === undefined)
+      throw new Refusal('node-away', `no agent of the node "${bounded(wanted)}" is connected`);
+    return c.json(node);
+  });
+
+  for (const path of [agentPath, dialPath])
+    app.get(path, () => {
+      throw new Refusal('not-an-upgrade', 'this is opened as a WebSocket');
+    });
+
+  app.notFound(() => new Refusal('not-found', 'there is nothing at this path').toResponse());
+
+  app.onError((error) => {
+    if (error instanceof Refusal) {
+      counters.refused[error.why]++;
+      return error.toResponse();
+    }
+    log.error({ event: 'request-failed', error: bounded(error.message) }, 'a request failed');
+    return errorResponse(500, 'ERR_CLOSED', 'the broker failed to answer: see its log');
+  });
+
+  /** The patterns of the caller's dial token. */
+  async function grantedNodes(request: Request): Promise<readonly string[]> {
+    const identity = await gate.authenticate(request);
+    if (identity.kind !== 'dial') throw new Refusal('forbidden', 'a dial token is needed to list nodes');
+    return identity.nodes;
+  }
+
+  return app;
+}
