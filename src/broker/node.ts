@@ -23,9 +23,9 @@ import { Relay } from './relay.ts';
 import { createRoutes } from './routes.ts';
 
 export interface Broker {
-  /** Bound address as `HOST:PORT`, an IPv6 host in brackets. */
-  readonly address: string;
-  /** Where peers connect: `ws://` or `wss://` and the address. */
+  /** The bound address. */
+  readonly address: AddressInfo;
+  /** Where peers connect: `ws://` or `wss://`, host and port. */
   readonly url: string;
   readonly counters: Counters;
   readonly relay: Relay;
@@ -165,7 +165,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   server.on('error', (error) => {
     log.error({ event: 'server-failed', error: bounded(error.message) }, 'the HTTP server reports an error');
   });
-  const url = `${options.tls === undefined ? 'ws' : 'wss'}://${address}`;
+  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+  const url = `${options.tls === undefined ? 'ws' : 'wss'}://${host}:${address.port}`;
   return { address, url, counters, relay, drain, close };
 }
 
@@ -197,7 +198,7 @@ function createHttpServer(
   }
 }
 
-async function listen(server: Server, settings: BrokerSettings): Promise<string> {
+async function listen(server: Server, settings: BrokerSettings): Promise<AddressInfo> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host: settings.host, port: settings.port }, () => {
@@ -205,8 +206,8 @@ async function listen(server: Server, settings: BrokerSettings): Promise<string>
       resolve();
     });
   });
-  const { address, family, port } = server.address() as AddressInfo;
-  return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
+  // A server that listens on a host and port has an address of this kind.
+  return server.address() as AddressInfo;
 }
 
 function tagOf(admission: Admission): LinkTag {
