@@ -46,7 +46,7 @@ export class Stream {
   state: StreamState;
   readonly send: SendHalf;
   readonly receive: ReceiveHalf;
-  /** Frames that are due, as bits (`due` in session.ts). */
+  /** Frames that are due, as bits (`due` in outbound.ts). */
   due = 0;
   syncFlags = 0;
   /** Which queue of the session it stands in. */
@@ -119,13 +119,18 @@ export class Stream {
 
   /** Ends both ways at once; what was not delivered is lost. The handler hears nothing more. */
   reset(code: WireCode, reason: string): void {
-    if (this.state === 'resetting' || this.state === 'closed') return;
+    if (!this.live) return;
     this.owner.resetByUser(this, code, reason);
   }
 
   /** The reader has taken `bytes`: they become credit for the peer. */
   consumed(bytes: number): void {
-    if (bytes > 0 && this.state !== 'closed' && this.state !== 'resetting') this.owner.consumed(this, bytes);
+    if (bytes > 0 && this.live) this.owner.consumed(this, bytes);
+  }
+
+  /** Neither reset nor over. */
+  get live(): boolean {
+    return this.state !== 'resetting' && this.state !== 'closed';
   }
 
   /** Written and not yet acknowledged by the peer. */
@@ -139,7 +144,7 @@ export class Stream {
   }
 
   private get writableNow(): boolean {
-    return !this.send.finished && this.state !== 'resetting' && this.state !== 'closed';
+    return !this.send.finished && this.live;
   }
 
   private pressure(): boolean {

@@ -1,0 +1,49 @@
+// When a receiver tells its peer what has come: soon enough that the sender's window stays open and its replay
+// memory small, seldom enough that acknowledgements are not half of all messages.
+
+import { Fifo } from './fifo.ts';
+import type { Stream } from './stream.ts';
+
+/** Bytes over all streams that are worth an acknowledgement … */
+const enoughBytes = 65_536;
+/** … but not sooner after the last than this, in ms, … */
+const spacingMs = 0.4;
+/** … unless so many have come. */
+const mostBytes = 524_288;
+/** Fewer bytes wait so long, in ms. */
+const delayMs = 20;
+
+export class Acknowledgements {
+  /** When {@link flush} is due, in the session's milliseconds. */
+  dueAtMs = Number.POSITIVE_INFINITY;
+  private readonly owed = new Fifo<Stream>();
+  private bytes = 0;
+  private lastMs = Number.NEGATIVE_INFINITY;
+  private readonly send: (stream: Stream) => void;
+
+  constructor(send: (stream: Stream) => void) {
+    this.send = send;
+  }
+
+  /** `bytes` more have come on `stream`. */
+  owe(stream: Stream, bytes: number, nowMs: number): void {
+    this.bytes += bytes;
+    if (!stream.inAcks) {
+      stream.inAcks = true;
+      this.owed.push(stream);
+    }
+    if (this.bytes < enoughBytes) this.dueAtMs = Math.min(this.dueAtMs, nowMs + delayMs);
+    else if (this.bytes >= mostBytes || nowMs - this.lastMs >= spacingMs) this.flush(nowMs);
+    else this.dueAtMs = Math.min(this.dueAtMs, nowMs + 1);
+  }
+
+  flush(nowMs: number): void {
+    this.dueAtMs = Number.POSITIVE_INFINITY;
+    this.lastMs = nowMs;
+    this.bytes = 0;
+    for (let stream = this.owed.shift(); stream !== undefined; stream = this.owed.shift()) {
+      stream.inAcks = false;
+      if (stream.live && stream.receive.received > stream.receive.ackedTo) this.send(stream);
+    }
+  }
+}

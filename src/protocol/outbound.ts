@@ -1,0 +1,371 @@
+// What one session has to send, and whose turn it is. Nothing is queued as frames: what is due stands as bits
+// on each stream and is written when pulled, so a peer can make this side work but never remember.
+// Control and short writes share small messages and go first; bulk gets at least every other message.
+
+import { type WireCode, wireCodes } from './errors.ts';
+import { Fifo } from './fifo.ts';
+import { frameTypes } from './frame.ts';
+import { maxReasonBytes } from './limits.ts';
+import { MessageWriter } from './message-writer.ts';
+import { encodeReason } from './open.ts';
+import { PathWindow } from './path-window.ts';
+import type { Stream } from './stream.ts';
+
+/** What the broker said that a link carries (HELLO, BUDGET). */
+export interface PathLimits {
+  readonly maxMessageBytes: number;
+  readonly inFlightBytes: number;
+  readonly messagesAreDear: boolean;
+}
+
+/** Frames due on a stream, as bits of `Stream.due`. */
+export const due = { open: 1, accept: 2, credit: 4, reset: 8, sync: 16 } as const;
+
+/** Flags in SYNC's last byte. */
+export const syncFlags = { ask: 1, resend: 2 } as const;
+
+/** A stream with no more than this unsent goes before bulk, in bytes. */
+const shortBytes = 4096;
+/** RESETs owed for streams that are gone; more are dropped, for the peer will ask again. */
+const maxAnswers = 1024;
+
+const nothing = new Uint8Array();
+
+export interface OutboundEvents {
+  now(): number;
+  /** There is something to pull. */
+  outputReady(): void;
+  /** The stream has sent what needs an answer, or needs credit. */
+  unsettled(stream: Stream): void;
+  /** Frames of the stream were written that it may have been waiting for to end. */
+  written(stream: Stream): void;
+}
+
+export class Outbound {
+  path: PathLimits = { maxMessageBytes: 65_536 + 64, inFlightBytes: 65_536, messagesAreDear: false };
+  readonly window = new PathWindow();
+  /** Sent and not acknowledged, over all streams. */
+  inFlightBytes = 0;
+  resentBytes = 0;
+
+  private readonly events: OutboundEvents;
+  private readonly session: bigint;
+  private readonly writer: MessageWriter;
+  private readonly highWaterBytes: number;
+
+  private readonly control = new Fifo<Stream>();
+  private readonly shorts = new Fifo<Stream>();
+  private readonly bulk = new Fifo<Stream>();
+  private bulkTurn = false;
+  /** Stream id → code of the RESET owed: 0 confirms one, others refuse. */
+  private readonly answers = new Map<number, number>();
+
+  /** Argument of the SYNC on stream 0 that is due, or −1. */
+  private syncDue = -1;
+  private goAwayDue = false;
+  private goAwayCode: WireCode = 'ERR_PROTOCOL';
+  private goAwayReason = '';
+  private pingDue = false;
+  private pingSentMs = -1;
+  private pingNumber = 0;
+  private pongDue = -1;
+
+  constructor(session: bigint, highWaterBytes: number, events: OutboundEvents) {
+    this.session = session;
+    this.highWaterBytes = highWaterBytes;
+    this.events = events;
+    this.writer = new MessageWriter(session);
+  }
+
+  get empty(): boolean {
+    return this.control.length === 0 && this.answers.size === 0 && !this.goAwayDue;
+  }
+
+  // ── what is due ──────────────────────────────────────────────────────────────────────────────────
+
+  owe(stream: Stream, bits: number): void {
+    stream.due |= bits;
+    if (!stream.inControl) {
+      stream.inControl = true;
+      this.control.push(stream);
+    }
+    this.events.outputReady();
+  }
+
+  oweSync(stream: Stream, flags: number): void {
+    stream.syncFlags |= flags;
+    this.owe(stream, due.sync);
+  }
+
+  oweSessionSync(argument: 0 | 1): void {
+    this.syncDue = argument;
+    this.events.outputReady();
+  }
+
+  oweGoAway(code: WireCode, reason: string): void {
+    this.goAwayCode = code;
+    this.goAwayReason = reason;
+    this.goAwayDue = true;
+    this.events.outputReady();
+  }
+
+  owePing(): void {
+    this.pingDue = true;
+    this.events.outputReady();
+  }
+
+  owePong(argument: number): void {
+    this.pongDue = argument;
+    this.events.outputReady();
+  }
+
+  pongReceived(argument: number): void {
+    if (argument !== this.pingNumber || this.pingSentMs < 0) return;
+    this.window.sample(Math.max(0.01, this.events.now() - this.pingSentMs));
+    this.pingSentMs = -1;
+  }
+
+  /** A RESET for an id that has no stream any more. */
+  answer(id: number, code: number): void {
+    if (this.answers.size >= maxAnswers && !this.answers.has(id)) return;
+    this.answers.set(id, code);
+    this.events.outputReady();
+  }
+
+  forgetAnswers(): void {
+    this.answers.clear();
+  }
+
+  /** Queues the stream's data, if it has any that may go now. */
+  schedule(stream: Stream): void {
+    if (stream.inData || !maySend(stream)) return;
+    const half = stream.send;
+    if (half.cursor < half.end) {
+      if (half.sendable() === 0) {
+        // Out of credit: a CREDIT that was lost must be asked for.
+        this.events.unsettled(stream);
+        return;
+      }
+    } else if (!half.finDue) {
+      return;
+    }
+    stream.inData = true;
+    if (half.unsent <= shortBytes) this.shorts.push(stream);
+    else this.bulk.push(stream);
+    this.events.outputReady();
+  }
+
+  /** Tells a writer that waits, once there is room. */
+  relieve(stream: Stream): void {
+    if (stream.waiting && stream.send.unsent < this.highWaterBytes / 2) {
+      stream.waiting = false;
+      stream.handler.writable();
+    }
+  }
+
+  // ── books of what is in flight ───────────────────────────────────────────────────────────────────
+
+  /** The peer has everything below `offset`. Answers whether that was news. */
+  acknowledged(stream: Stream, offset: number): boolean {
+    const half = stream.send;
+    const before = half.acked;
+    const inFlight = half.inFlight;
+    if (!half.acknowledge(offset)) return false;
+    this.inFlightBytes += half.inFlight - inFlight;
+    this.window.acknowledged(offset - before, this.inFlightBytes, this.events.now());
+    this.events.outputReady();
+    return true;
+  }
+
+  /** Sends again from `offset`. */
+  rewind(stream: Stream, offset: number): void {
+    const before = stream.send.inFlight;
+    stream.send.seek(offset);
+    this.inFlightBytes += stream.send.inFlight - before;
+    this.window.forgetRound();
+  }
+
+  /** The stream's bytes need no sending any more. */
+  drop(stream: Stream): void {
+    this.inFlightBytes -= stream.send.inFlight;
+    stream.send.drop();
+    this.window.forgetRound();
+  }
+
+  // ── messages ─────────────────────────────────────────────────────────────────────────────────────
+
+  /** The last message of a session that has ended. */
+  pullGoAway(): Uint8Array | undefined {
+    this.writer.begin();
+    this.writeGoAway();
+    return this.writer.finish();
+  }
+
+  pull(): Uint8Array | undefined {
+    if (!(this.bulkTurn && this.bulkReady())) {
+      const message = this.pullSmall();
+      if (message !== undefined) {
+        this.bulkTurn = true;
+        return message;
+      }
+    }
+    this.bulkTurn = false;
+    return this.pullBulk() ?? this.pullSmall();
+  }
+
+  private bulkReady(): boolean {
+    const limit = Math.min(this.window.bytes, this.path.inFlightBytes);
+    return this.bulk.length > 0 && this.inFlightBytes < limit;
+  }
+
+  private pullSmall(): Uint8Array | undefined {
+    this.writer.begin();
+    this.writeSessionFrames();
+    this.writeAnswers();
+    this.writeControl();
+    this.writeShorts();
+    return this.writer.finish();
+  }
+
+  private writeSessionFrames(): void {
+    const { writer } = this;
+    if (this.syncDue >= 0) {
+      writer.frame(frameTypes.SYNC, 0, this.syncDue, nothing);
+      this.syncDue = -1;
+    }
+    if (this.goAwayDue) this.writeGoAway();
+    if (this.pongDue >= 0) {
+      writer.frame(frameTypes.PONG, 0, this.pongDue, nothing);
+      this.pongDue = -1;
+    }
+    if (this.pingDue) {
+      this.pingDue = false;
+      this.pingNumber += 1;
+      this.pingSentMs = this.events.now();
+      writer.frame(frameTypes.PING, 0, this.pingNumber, nothing);
+    }
+  }
+
+  private writeGoAway(): void {
+    this.goAwayDue = false;
+    const reason = encodeReason(this.goAwayReason, maxReasonBytes);
+    this.writer.frame(frameTypes.GOAWAY, 0, wireCodes[this.goAwayCode], reason);
+  }
+
+  private writeAnswers(): void {
+    for (const [id, code] of this.answers) {
+      if (!this.writer.fits(0)) return;
+      this.answers.delete(id);
+      this.writer.frame(frameTypes.RESET, id, code, nothing);
+    }
+  }
+
+  private writeControl(): void {
+    for (let stream = this.control.peek(); stream !== undefined; stream = this.control.peek()) {
+      if (!this.writeDue(stream)) return;
+      this.control.shift();
+      stream.inControl = false;
+      this.schedule(stream);
+      this.events.written(stream);
+    }
+  }
+
+  /** Writes every frame that the stream owes; false where the message has no room for them. */
+  private writeDue(stream: Stream): boolean {
+    const { writer } = this;
+    if (!writer.fits(stream.announcement.length + 128)) return false;
+    const bits = stream.due;
+    stream.due = 0;
+    if (bits & due.open)
+      writer.frame(frameTypes.OPEN, stream.id, stream.receive.grant(), stream.announcement);
+    if (bits & due.accept)
+      writer.frame(frameTypes.ACCEPT, stream.id, stream.receive.grant(), stream.announcement);
+    if (bits & due.reset) writer.frame(frameTypes.RESET, stream.id, stream.resetCode, stream.announcement);
+    if (bits & due.sync) {
+      writer.sync(stream, stream.syncFlags);
+      stream.syncFlags = 0;
+    } else if (bits & due.credit) {
+      writer.credit(stream);
+    }
+    return true;
+  }
+
+  /** Short writes do not wait for the measured window, only for the broker's budget. */
+  private writeShorts(): void {
+    for (let left = this.shorts.length; left > 0 && this.inFlightBytes < this.path.inFlightBytes; left -= 1) {
+      const stream = this.shorts.peek();
+      if (stream === undefined || !this.writer.fits(shortBytes)) return;
+      this.shorts.shift();
+      stream.inData = false;
+      const bytes = sendableBytes(stream);
+      if (bytes <= shortBytes) {
+        if (bytes > 0) {
+          this.noteSent(stream, bytes);
+          this.writer.data(stream, bytes);
+        }
+        if (maySend(stream) && stream.send.finDue) this.writeFin(stream);
+      }
+      this.schedule(stream);
+      this.relieve(stream);
+    }
+  }
+
+  private pullBulk(): Uint8Array | undefined {
+    for (let left = this.bulk.length; left > 0 && this.bulkReady(); left -= 1) {
+      const stream = this.bulk.shift();
+      if (stream === undefined) return undefined;
+      stream.inData = false;
+      const bytes = sendableBytes(stream);
+      const message = bytes === 0 ? undefined : this.takeBulk(stream, bytes);
+      this.schedule(stream);
+      this.relieve(stream);
+      if (message !== undefined) return message;
+    }
+    return undefined;
+  }
+
+  private takeBulk(stream: Stream, bytes: number): Uint8Array | undefined {
+    if (this.path.messagesAreDear) return this.packBulk(stream, bytes);
+    this.noteSent(stream, bytes);
+    return stream.send.takeMessage(this.session, stream.id, bytes);
+  }
+
+  /** Where the platform charges by the message: as many frames as one may hold, at the price of a copy. */
+  private packBulk(stream: Stream, firstBytes: number): Uint8Array | undefined {
+    const { writer } = this;
+    writer.begin(this.path.maxMessageBytes);
+    let bytes = firstBytes;
+    while (bytes > 0 && writer.fits(bytes)) {
+      this.noteSent(stream, bytes);
+      writer.data(stream, bytes);
+      bytes = this.inFlightBytes < this.window.bytes ? sendableBytes(stream) : 0;
+    }
+    return writer.finish();
+  }
+
+  private writeFin(stream: Stream): void {
+    this.noteSent(stream, 1);
+    this.writer.frame(frameTypes.FIN, stream.id, stream.send.end, nothing);
+    stream.send.takeFin();
+  }
+
+  private noteSent(stream: Stream, bytes: number): void {
+    const half = stream.send;
+    if (half.cursor < half.sent) this.resentBytes += Math.min(bytes, half.sent - half.cursor);
+    this.inFlightBytes += bytes;
+    this.events.unsettled(stream);
+  }
+}
+
+/** Data waits for OPEN and ACCEPT to go first, and for the peer's SYNC after a resync. */
+function maySend(stream: Stream): boolean {
+  return (
+    !stream.held &&
+    (stream.due & (due.open | due.accept)) === 0 &&
+    (stream.state === 'open' || stream.state === 'opening')
+  );
+}
+
+function sendableBytes(stream: Stream): number {
+  return maySend(stream) ? stream.send.sendable() : 0;
+}
