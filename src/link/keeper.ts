@@ -1,0 +1,127 @@
+// Keeps one link up: connects, and connects again with full-jitter back-off when it is lost, or at once when the
+// broker asks for it. The newest link wins; the old one is let go only when the new one can be used.
+
+import { ExponentialBackoff, fullJitterGenerator, type IBackoff } from 'cockatiel';
+import type { ControlMessage, Hello } from '../protocol/control.ts';
+import type { FairleadError } from '../protocol/errors.ts';
+import { frameTypes } from '../protocol/frame.ts';
+import { type BrokerAccess, Link, type LinkHandler } from './link.ts';
+
+export interface KeeperHandler {
+  /** A link that can be used, the first or another one. */
+  up(link: Link, hello: Hello): void;
+  /** The link was lost, or an attempt to get one failed. Answer false to give up. */
+  down(error: FairleadError): boolean;
+  control(message: ControlMessage): void;
+  message(data: Uint8Array): void;
+  drained(): void;
+}
+
+const backoffMs = {
+  initialDelay: 250,
+  maxDelay: 15_000,
+  exponent: 2,
+  generator: fullJitterGenerator<number>,
+};
+/** Peers that are all asked to move at once should not all arrive at once. */
+const moveSpreadMs = 100;
+
+export class LinkKeeper {
+  private readonly access: BrokerAccess;
+  private readonly path: string;
+  private readonly query: () => Record<string, string>;
+  private readonly handler: KeeperHandler;
+  private current: Link | undefined;
+  private next: Link | undefined;
+  private timer: NodeJS.Timeout | undefined;
+  private backoff: IBackoff<unknown> | undefined;
+  private closed = false;
+
+  /** `query` is asked at each connect. Call {@link start} to begin. */
+  constructor(
+    access: BrokerAccess,
+    path: string,
+    query: () => Record<string, string>,
+    handler: KeeperHandler,
+  ) {
+    this.access = access;
+    this.path = path;
+    this.query = query;
+    this.handler = handler;
+  }
+
+  /** The link in use, if there is one. */
+  get link(): Link | undefined {
+    return this.current;
+  }
+
+  start(): void {
+    if (!this.closed && this.next === undefined) this.connect();
+  }
+
+  /** Ends every link and timer; the handler hears nothing more. */
+  close(): void {
+    this.closed = true;
+    clearTimeout(this.timer);
+    this.next?.close();
+    this.current?.close();
+    this.next = undefined;
+    this.current = undefined;
+  }
+
+  private connect(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    const handler: LinkHandler = {
+      hello: (hello) => this.onHello(link, hello),
+      control: (message) => {
+        if (link !== this.current) return;
+        if (message.type === frameTypes.GOAWAY) this.move();
+        this.handler.control(message);
+      },
+      message: (data) => {
+        if (link === this.current) this.handler.message(data);
+      },
+      drained: () => {
+        if (link === this.current) this.handler.drained();
+      },
+      closed: (error) => this.onClosed(link, error),
+    };
+    const link: Link = new Link(this.access, this.path, this.query(), handler);
+    this.next = link;
+  }
+
+  private onHello(link: Link, hello: Hello): void {
+    if (this.closed || link !== this.next) return;
+    const old = this.current;
+    this.current = link;
+    this.next = undefined;
+    this.backoff = undefined;
+    old?.close();
+    this.handler.up(link, hello);
+  }
+
+  private onClosed(link: Link, error: FairleadError): void {
+    if (this.closed) return;
+    if (link === this.next) this.next = undefined;
+    else if (link === this.current) this.current = undefined;
+    else return;
+    // While one link is up or under way, the loss of the other is no news.
+    if (this.current !== undefined || this.next !== undefined) return;
+    if (this.handler.down(error)) this.retry();
+    else this.close();
+  }
+
+  private retry(): void {
+    if (this.closed || this.timer !== undefined) return;
+    this.backoff =
+      this.backoff === undefined ? new ExponentialBackoff(backoffMs).next() : this.backoff.next(undefined);
+    this.timer = setTimeout(() => this.connect(), this.backoff.duration);
+  }
+
+  /** The broker is going away: get the next link now, and use the old one meanwhile. */
+  private move(): void {
+    if (this.next !== undefined || this.timer !== undefined) return;
+    this.timer = setTimeout(() => this.connect(), Math.random() * moveSpreadMs);
+  }
+}

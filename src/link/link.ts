@@ -1,0 +1,311 @@
+// One WebSocket to the broker, for agents and dialers alike. It knows bytes, HELLO and silence; it never knows
+// sessions. The token goes into a header at each connect and is kept nowhere.
+
+import { isIP } from 'node:net';
+import WebSocket from 'ws';
+import {
+  type ControlMessage,
+  decodeControl,
+  encodeControl,
+  type Hello,
+  helloSchema,
+  parsePayload,
+} from '../protocol/control.ts';
+import { controlSession, readSession } from '../protocol/envelope.ts';
+import { closeCodes, FairleadError } from '../protocol/errors.ts';
+import { frameTypes } from '../protocol/frame.ts';
+
+/** How a peer reaches its broker. */
+export interface BrokerAccess {
+  /** `ws:`, `wss:`, `http:` or `https:` URL of the broker; its path is a prefix of `/v1/…`. */
+  readonly url: string;
+  /** Asked for at each connect, so that a token that was renewed is used. */
+  readonly token: () => string | Promise<string>;
+  /** PEM certificates to trust instead of the system's roots. */
+  readonly ca?: string | Buffer;
+  /** Allows `ws:` beyond loopback. Default false. */
+  readonly insecure?: boolean;
+}
+
+export interface LinkHandler {
+  /** The broker's first message: the link can be used. */
+  hello(hello: Hello): void;
+  control(message: ControlMessage): void;
+  /** A session's message; the handler's to keep. */
+  message(data: Uint8Array): void;
+  /** There is room again after `bufferedBytes` was over {@link linkHighWaterBytes}. */
+  drained(): void;
+  /** Once, also where the link never came up. */
+  closed(error: FairleadError): void;
+}
+
+/** Bytes queued in this process above which a sender should wait. The rest of the queue is the kernel's. */
+export const linkHighWaterBytes = 262_144;
+const linkLowWaterBytes = 65_536;
+
+const handshakeTimeoutMs = 10_000;
+/** Silence after which the broker is pinged, and after which the path counts as dead, in ms. */
+const idleMs = 5000;
+const silenceMs = 15_000;
+/** Larger than any message that a broker may advertise (control.ts, `helloSchema`). */
+const maxPayloadBytes = 16_777_216;
+
+const binary = { binary: true, compress: false };
+
+export class Link {
+  private readonly handler: LinkHandler;
+  private socket: WebSocket | undefined;
+  private keepAlive: NodeJS.Timeout | undefined;
+  private state: 'connecting' | 'awaiting-hello' | 'up' | 'closed' = 'connecting';
+  private heardAtMs = 0;
+  private refusal: FairleadError | undefined;
+  private readonly onSent = (): void => {
+    if (this.state === 'up' && this.bufferedBytes <= linkLowWaterBytes) this.handler.drained();
+  };
+
+  /** `path` is `/v1/agent` or `/v1/dial`. The handler hears of everything, errors included. */
+  constructor(access: BrokerAccess, path: string, query: Record<string, string>, handler: LinkHandler) {
+    this.handler = handler;
+    void this.connect(access, path, query);
+  }
+
+  /** Bytes handed over and not yet taken by the kernel. */
+  get bufferedBytes(): number {
+    return this.socket?.bufferedAmount ?? 0;
+  }
+
+  get isUp(): boolean {
+    return this.state === 'up';
+  }
+
+  /** `message` is not modified and must not be until it is sent. Dropped when the link is not up. */
+  send(message: Uint8Array): void {
+    if (this.state !== 'up' || this.socket === undefined) return;
+    if (this.socket.bufferedAmount + message.length > linkHighWaterBytes) {
+      this.socket.send(message, binary, this.onSent);
+    } else {
+      this.socket.send(message, binary);
+    }
+  }
+
+  sendControl(type: number, session: bigint = controlSession, body?: object): void {
+    this.send(encodeControl(type, session, body));
+  }
+
+  /** Ends the link in order; the handler hears of it once it has ended. */
+  close(): void {
+    this.end(new FairleadError('ERR_CLOSED', 'the link was closed'), 1000);
+  }
+
+  private async connect(access: BrokerAccess, path: string, query: Record<string, string>): Promise<void> {
+    try {
+      const url = linkUrl(access, path, query);
+      const token = await access.token();
+      if (this.state === 'closed') return;
+      this.attach(
+        new WebSocket(url, 'fairlead.v1', {
+          headers: { authorization: `Bearer ${token}` },
+          handshakeTimeout: handshakeTimeoutMs,
+          maxPayload: maxPayloadBytes,
+          perMessageDeflate: false,
+          skipUTF8Validation: true,
+          ...(access.ca === undefined ? {} : { ca: access.ca }),
+          // RFC 6455 §5.3 wants masks against proxies that take frames for HTTP. Inside TLS, or without
+          // leaving this machine, there is none, and an all-zero key saves a pass over every byte.
+          ...(url.protocol === 'wss:' || isLoopback(url.hostname) ? { generateMask: zeroMask } : {}),
+        }),
+      );
+    } catch (error) {
+      this.end(asLinkError(error), 1000);
+    }
+  }
+
+  private attach(socket: WebSocket): void {
+    this.socket = socket;
+    socket.on('open', () => {
+      this.state = 'awaiting-hello';
+      this.heard();
+      this.keepAlive = setInterval(() => this.look(), idleMs / 2).unref();
+    });
+    socket.on('message', (data: Buffer, isBinary: boolean) => this.onMessage(data, isBinary));
+    socket.on('ping', () => this.heard());
+    socket.on('pong', () => this.heard());
+    socket.on('unexpected-response', (request, response) => {
+      const chunks: Buffer[] = [];
+      let bytes = 0;
+      response.on('data', (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (bytes <= 65_536) chunks.push(chunk);
+      });
+      const done = () => {
+        this.refusal = refusalError(response.statusCode ?? 0, Buffer.concat(chunks).toString());
+        request.destroy();
+        this.end(this.refusal, 1000);
+      };
+      response.on('end', done);
+      response.on('error', done);
+    });
+    socket.on('error', (error) => this.end(asLinkError(error), 1000));
+    socket.on('close', (code, reason) => this.end(closeError(code, reason.toString()), 1000));
+  }
+
+  private onMessage(data: Buffer, isBinary: boolean): void {
+    this.heard();
+    if (this.state === 'closed') return;
+    if (!isBinary) {
+      this.end(new FairleadError('ERR_PROTOCOL', 'the broker sent a text message'), closeCodes.unsupported);
+      return;
+    }
+    if (readSession(data) !== controlSession) {
+      if (this.state === 'up') this.handler.message(data);
+      return;
+    }
+    try {
+      for (const message of decodeControl(data)) this.onControl(message);
+    } catch (error) {
+      if (!(error instanceof FairleadError)) throw error;
+      this.end(error, closeCodes.protocol);
+    }
+  }
+
+  private onControl(message: ControlMessage): void {
+    if (this.state === 'awaiting-hello') {
+      if (message.type !== frameTypes.HELLO) {
+        throw new FairleadError('ERR_PROTOCOL', 'the broker did not begin with HELLO');
+      }
+      const hello = parsePayload(helloSchema, message.payload);
+      this.state = 'up';
+      this.handler.hello(hello);
+    } else if (this.state === 'up') {
+      this.handler.control(message);
+    }
+  }
+
+  private heard(): void {
+    this.heardAtMs = performance.now();
+  }
+
+  private look(): void {
+    const silent = performance.now() - this.heardAtMs;
+    if (silent >= silenceMs) {
+      this.end(
+        new FairleadError(
+          'ERR_BROKER_UNREACHABLE',
+          `nothing was heard of the broker for ${Math.round(silent)} ms`,
+        ),
+        closeCodes.keepAlive,
+      );
+    } else if (silent >= idleMs / 2) {
+      this.socket?.ping();
+    }
+  }
+
+  private end(error: FairleadError, code: number): void {
+    if (this.state === 'closed') return;
+    const wasOpen = this.state !== 'connecting';
+    this.state = 'closed';
+    clearInterval(this.keepAlive);
+    const { socket } = this;
+    if (socket !== undefined) {
+      // A dead path answers nothing: what is not closed in order soon is cut.
+      socket.on('error', () => {});
+      if (wasOpen && code !== closeCodes.keepAlive) {
+        socket.close(code);
+        setTimeout(() => socket.terminate(), 1000).unref();
+      } else {
+        socket.terminate();
+      }
+    }
+    this.handler.closed(error);
+  }
+}
+
+function zeroMask(mask: Buffer): void {
+  mask.fill(0);
+}
+
+export function isLoopback(hostname: string): boolean {
+  const host = hostname.replace(/^\[|\]$/g, '');
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+}
+
+/**
+ * @throws FairleadError ERR_CONFIG where the URL is none, or would carry a token in the clear
+ */
+export function linkUrl(access: BrokerAccess, path: string, query: Record<string, string>): URL {
+  let url: URL;
+  try {
+    url = new URL(access.url);
+  } catch {
+    throw new FairleadError(
+      'ERR_CONFIG',
+      'the broker URL is not a URL; it looks like wss://broker.example.com',
+    );
+  }
+  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
+    throw new FairleadError('ERR_CONFIG', 'the broker URL must not hold credentials, a query or a fragment');
+  }
+  const scheme = { 'http:': 'ws:', 'https:': 'wss:', 'ws:': 'ws:', 'wss:': 'wss:' }[url.protocol];
+  if (scheme === undefined) {
+    throw new FairleadError(
+      'ERR_CONFIG',
+      `the broker URL begins with ${url.protocol}//, not with wss:// or ws://`,
+    );
+  }
+  url.protocol = scheme;
+  if (scheme === 'ws:' && !isLoopback(url.hostname) && access.insecure !== true) {
+    throw new FairleadError(
+      'ERR_CONFIG',
+      `ws://${url.host} would carry the token unencrypted: use wss://, or --insecure if you must`,
+    );
+  }
+  url.pathname = `${url.pathname.replace(/\/+$/, '')}${path}`;
+  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+  return url;
+}
+
+function refusalError(status: number, body: string): FairleadError {
+  let message = '';
+  try {
+    const parsed: unknown = JSON.parse(body);
+    if (typeof parsed === 'object' && parsed !== null && 'error' in parsed) {
+      const { error } = parsed as { error: { message?: unknown } };
+      if (typeof error?.message === 'string') message = error.message.slice(0, 256);
+    }
+  } catch {
+    // Whatever answered is not a broker; the status says enough.
+  }
+  const said = message === '' ? `HTTP ${status}` : message;
+  if (status === 401) return new FairleadError('ERR_UNAUTHORIZED', `the broker refused the token: ${said}`);
+  if (status === 403) return new FairleadError('ERR_FORBIDDEN', `the broker refused: ${said}`);
+  if (status === 400) return new FairleadError('ERR_CONFIG', `the broker refused the request: ${said}`);
+  if (status === 404) return new FairleadError('ERR_BROKER_UNREACHABLE', `no broker at this URL: ${said}`);
+  return new FairleadError('ERR_BROKER_UNREACHABLE', `the broker is not ready: ${said}`);
+}
+
+function closeError(code: number, reason: string): FairleadError {
+  const said = reason === '' ? `close code ${code}` : `${reason.slice(0, 123)} (${code})`;
+  if (code === closeCodes.unauthorized)
+    return new FairleadError('ERR_UNAUTHORIZED', `the broker ended the link: ${said}`);
+  if (code === closeCodes.forbidden)
+    return new FairleadError('ERR_FORBIDDEN', `the broker ended the link: ${said}`);
+  if (code === closeCodes.protocol)
+    return new FairleadError('ERR_PROTOCOL', `the broker ended the link: ${said}`);
+  return new FairleadError('ERR_BROKER_UNREACHABLE', `the link was lost: ${said}`);
+}
+
+function asLinkError(error: unknown): FairleadError {
+  if (error instanceof FairleadError) return error;
+  const cause = error instanceof Error ? error : new Error(String(error));
+  return new FairleadError('ERR_BROKER_UNREACHABLE', `cannot reach the broker: ${describe(cause)}`, {
+    cause,
+  });
+}
+
+/** Node puts several attempts into an AggregateError whose own message is empty. */
+function describe(error: Error): string {
+  if (error.message !== '') return error.message;
+  const { errors, code } = error as Error & { errors?: unknown; code?: string };
+  if (Array.isArray(errors) && errors[0] instanceof Error) return errors[0].message;
+  return code ?? error.name;
+}

@@ -1,0 +1,66 @@
+// Takes turns among the sessions that share one link, a message each, and lets only a small queue build up in
+// front of the socket: what waits here can still be overtaken, what waits there cannot.
+
+import { Fifo } from '../protocol/fifo.ts';
+import { linkHighWaterBytes } from './link.ts';
+
+export interface OutboxSource {
+  /** The next message, or undefined where there is none for now. */
+  pull(): Uint8Array | undefined;
+}
+
+export interface OutboxLink {
+  readonly bufferedBytes: number;
+  send(message: Uint8Array): void;
+}
+
+export class Outbox {
+  private link: OutboxLink | undefined;
+  private readonly turns = new Fifo<OutboxSource>();
+  private readonly waiting = new Set<OutboxSource>();
+  private scheduled = false;
+  private readonly run = (): void => {
+    this.scheduled = false;
+    this.flush();
+  };
+
+  /** Where messages go from now on; undefined: nowhere, they stay with their sources. */
+  use(link: OutboxLink | undefined): void {
+    this.link = link;
+    this.schedule();
+  }
+
+  /** `source` has something to send. Cheap; what one tick brings shares messages. */
+  ready(source: OutboxSource): void {
+    this.enqueue(source);
+    this.schedule();
+  }
+
+  /** Sends what the link has room for; called again when it has drained. */
+  flush(): void {
+    const { link } = this;
+    if (link === undefined) return;
+    while (link.bufferedBytes < linkHighWaterBytes) {
+      const source = this.turns.shift();
+      if (source === undefined) return;
+      // Before the pull, which may well make the source ready again.
+      this.waiting.delete(source);
+      const message = source.pull();
+      if (message === undefined) continue;
+      link.send(message);
+      this.enqueue(source);
+    }
+  }
+
+  private enqueue(source: OutboxSource): void {
+    if (this.waiting.has(source)) return;
+    this.waiting.add(source);
+    this.turns.push(source);
+  }
+
+  private schedule(): void {
+    if (this.scheduled || this.link === undefined) return;
+    this.scheduled = true;
+    queueMicrotask(this.run);
+  }
+}
