@@ -3,7 +3,7 @@
 import type { AgentLink } from './link.ts';
 import type { Switchboard } from './switchboard.ts';
 
-export interface InstanceSummary {
+interface InstanceSummary {
   readonly instance: string;
   readonly version: string | null;
   /** When its link was opened, ISO 8601. */

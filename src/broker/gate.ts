@@ -14,13 +14,13 @@ export const subprotocol = 'fairlead.v1';
 export const agentPath = '/v1/agent';
 export const dialPath = '/v1/dial';
 
-export interface AgentAdmission {
+interface AgentAdmission {
   readonly identity: AgentIdentity;
   readonly instance: string;
   readonly version: string | undefined;
 }
 
-export interface DialAdmission {
+interface DialAdmission {
   readonly identity: DialIdentity;
   readonly node: string;
   /** 16 hexadecimal digits. */

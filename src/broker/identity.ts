@@ -40,7 +40,7 @@ export interface VerifierOptions {
 }
 
 /** How far clocks may be apart. */
-export const clockToleranceSeconds = 5;
+const clockToleranceSeconds = 5;
 
 const maxTokenCharacters = 8192;
 

@@ -25,7 +25,7 @@ export type DialLink = BrokerLink<DialTag>;
 export type LinkTag = AgentTag | DialTag;
 
 /** `draining` agents keep their sessions and get no new ones. */
-export type AgentState = 'serving' | 'draining' | 'closed';
+type AgentState = 'serving' | 'draining' | 'closed';
 
 /**
  * `waiting`: the agent is not there. `offered`: the agent was told and has not answered, so nothing that it

@@ -175,16 +175,13 @@ export class Relay {
   }
 
   #fromDialer(link: DialLink, message: Uint8Array): void {
-    const {
-      tag,
-      tag: { instance },
-    } = link;
+    const { tag } = link;
     this.counters.messagesFromDialers++;
     this.counters.bytesFromDialers += message.length;
     const agent =
-      tag.state === 'waiting' || instance === undefined
+      tag.state === 'waiting' || tag.instance === undefined
         ? undefined
-        : this.switchboard.agent(tag.node, instance);
+        : this.switchboard.agent(tag.node, tag.instance);
     if (agent === undefined) {
       this.#drop('agent-away');
       this.undelivered(link, tag.sessionHigh, tag.sessionLow);

@@ -3,7 +3,7 @@
 import { FairleadError } from '../protocol/errors.ts';
 
 /** RFC 7518 §3.2: an HS256 key is at least as long as the hash. */
-export const minSecretBytes = 32;
+const minSecretBytes = 32;
 
 /**
  * The secret in a file's contents, without the newline that editors and `echo` leave at the end.
