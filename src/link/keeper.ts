@@ -17,12 +17,12 @@ export interface KeeperHandler {
   drained(): void;
 }
 
-const backoffMs = {
+const backoff = new ExponentialBackoff({
   initialDelay: 250,
   maxDelay: 15_000,
   exponent: 2,
-  generator: fullJitterGenerator<number>,
-};
+  generator: fullJitterGenerator,
+});
 /** Peers that are all asked to move at once should not all arrive at once. */
 const moveSpreadMs = 100;
 
@@ -34,7 +34,7 @@ export class LinkKeeper {
   private current: Link | undefined;
   private next: Link | undefined;
   private timer: NodeJS.Timeout | undefined;
-  private backoff: IBackoff<unknown> | undefined;
+  private delay: IBackoff<number> | undefined;
   private closed = false;
 
   /** `query` is asked at each connect. Call {@link start} to begin. */
@@ -96,7 +96,7 @@ export class LinkKeeper {
     const old = this.current;
     this.current = link;
     this.next = undefined;
-    this.backoff = undefined;
+    this.delay = undefined;
     old?.close();
     this.handler.up(link, hello);
   }
@@ -114,9 +114,8 @@ export class LinkKeeper {
 
   private retry(): void {
     if (this.closed || this.timer !== undefined) return;
-    this.backoff =
-      this.backoff === undefined ? new ExponentialBackoff(backoffMs).next() : this.backoff.next(undefined);
-    this.timer = setTimeout(() => this.connect(), this.backoff.duration);
+    this.delay = this.delay?.next(0) ?? backoff.next();
+    this.timer = setTimeout(() => this.connect(), this.delay.duration);
   }
 
   /** The broker is going away: get the next link now, and use the old one meanwhile. */

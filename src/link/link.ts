@@ -19,8 +19,8 @@ import { frameTypes } from '../protocol/frame.ts';
 export interface BrokerAccess {
   /** `ws:`, `wss:`, `http:` or `https:` URL of the broker; its path is a prefix of `/v1/…`. */
   readonly url: string;
-  /** Asked for at each connect, so that a token that was renewed is used. */
-  readonly token: () => string | Promise<string>;
+  /** A function is asked at each connect, so that a token that was renewed is used. */
+  readonly token: string | (() => string | Promise<string>);
   /** PEM certificates to trust instead of the system's roots. */
   readonly ca?: string | Buffer;
   /** Allows `ws:` beyond loopback. Default false. */
@@ -100,7 +100,7 @@ export class Link {
   private async connect(access: BrokerAccess, path: string, query: Record<string, string>): Promise<void> {
     try {
       const url = linkUrl(access, path, query);
-      const token = await access.token();
+      const token = typeof access.token === 'string' ? access.token : await access.token();
       if (this.state === 'closed') return;
       this.attach(
         new WebSocket(url, 'fairlead.v1', {

@@ -1,0 +1,140 @@
+// One session at the agent: who it belongs to, what that principal may reach, and its streams' targets.
+
+import type { Outbox, OutboxSource } from '../link/outbox.ts';
+import { Splice, SpliceReader } from '../link/splice.ts';
+import { WakeTimer } from '../link/timer.ts';
+import type { Attach, Hello } from '../protocol/control.ts';
+import { formatSession } from '../protocol/envelope.ts';
+import { FairleadError, type WireCode, wireCodes } from '../protocol/errors.ts';
+import { type OpenRequest, Session, type SessionHost } from '../protocol/session.ts';
+import type { Stream } from '../protocol/stream.ts';
+import { AllowList } from './allow.ts';
+import { HeldData } from './held-data.ts';
+import type { AgentLog } from './options.ts';
+import { dialTarget } from './target.ts';
+
+export interface SessionSettings {
+  readonly allow: AllowList;
+  readonly log: AgentLog;
+  readonly dialTimeoutMs: number;
+  readonly resumeWindowMs: number;
+  readonly maxOpensPerSecond: number;
+}
+
+export class AgentSession implements SessionHost, OutboxSource {
+  readonly id: bigint;
+  readonly principal: string;
+  readonly session: Session;
+  /** When the dialer was last attached or left, for letting go of sessions that nobody comes back to. */
+  idleSinceMs: number;
+  private readonly settings: SessionSettings;
+  private readonly outbox: Outbox;
+  private readonly timer: WakeTimer;
+  private readonly onClosed: (session: AgentSession, error: FairleadError) => void;
+  private grants: AllowList | undefined;
+
+  constructor(
+    id: bigint,
+    attach: Attach,
+    settings: SessionSettings,
+    outbox: Outbox,
+    onClosed: (session: AgentSession, error: FairleadError) => void,
+  ) {
+    this.id = id;
+    this.principal = attach.principal;
+    this.settings = settings;
+    this.outbox = outbox;
+    this.onClosed = onClosed;
+    this.timer = new WakeTimer(() => this.session.advance());
+    this.idleSinceMs = performance.now();
+    const { resumeWindowMs, maxOpensPerSecond } = settings;
+    this.session = new Session('agent', id, this, {
+      resumeWindowMs,
+      maxOpensPerSecond,
+      pingIntervalMs: Math.min(10_000, resumeWindowMs / 4),
+    });
+  }
+
+  /** @throws FairleadError ERR_CONFIG where a grant is malformed, which then grants nothing */
+  attached(attach: Attach, hello: Hello): void {
+    this.grants = attach.grants.targets === undefined ? undefined : new AllowList(attach.grants.targets);
+    this.idleSinceMs = performance.now();
+    this.session.linkUp({
+      maxMessageBytes: hello.maxMessageBytes,
+      inFlightBytes: hello.inFlightBytes,
+      messagesAreDear: hello.messagesAreDear ?? false,
+    });
+  }
+
+  detached(): void {
+    this.idleSinceMs = performance.now();
+    this.session.linkDown();
+  }
+
+  pull(): Uint8Array | undefined {
+    return this.session.pull();
+  }
+
+  now(): number {
+    return performance.now();
+  }
+
+  outputReady(): void {
+    this.outbox.ready(this);
+  }
+
+  wakeAt(atMs: number): void {
+    this.timer.wakeAt(atMs);
+  }
+
+  opened(stream: Stream, request: OpenRequest): void {
+    void this.dial(stream, request);
+  }
+
+  closed(error: FairleadError): void {
+    this.timer.stop();
+    this.onClosed(this, error);
+  }
+
+  private async dial(stream: Stream, request: OpenRequest): Promise<void> {
+    const { log, allow, dialTimeoutMs } = this.settings;
+    const facts = {
+      session: formatSession(this.id),
+      stream: stream.id,
+      principal: this.principal,
+      target: `${request.host}:${request.port}`,
+    };
+    const gone = new AbortController();
+    const held = new HeldData(() => gone.abort());
+    stream.handler = held;
+    const reader = new SpliceReader();
+    try {
+      const policy = { allow, grants: this.grants };
+      const socket = await dialTarget(request, policy, dialTimeoutMs, reader.onread, gone.signal);
+      if (!stream.live) {
+        socket.destroy();
+        return;
+      }
+      stream.accept({
+        address: socket.remoteAddress ?? '',
+        port: socket.remotePort ?? request.port,
+        family: socket.remoteFamily === 'IPv6' ? 'IPv6' : 'IPv4',
+      });
+      log.info({ event: 'stream-open', ...facts, address: socket.remoteAddress }, 'stream open');
+      const splice = new Splice(socket, reader, stream, {
+        ended: (error) =>
+          log.info(
+            { event: 'stream-closed', ...facts, ...(error === undefined ? {} : { error: error.message }) },
+            'stream closed',
+          ),
+      });
+      held.release(splice);
+    } catch (error) {
+      const failure =
+        error instanceof FairleadError ? error : new FairleadError('ERR_TARGET_FAILED', String(error));
+      const code: WireCode = failure.code in wireCodes ? (failure.code as WireCode) : 'ERR_TARGET_FAILED';
+      log.warn({ event: 'stream-refused', ...facts, code, error: failure.message }, 'stream refused');
+      stream.reset(code, failure.message);
+    }
+  }
+}

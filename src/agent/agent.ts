@@ -1,0 +1,279 @@
+// The agent: keeps one link to the broker, and a session for each dialer that the broker has authenticated. It
+// is the authority over its sessions: one belongs to the principal that began it, whatever a broker has forgotten.
+
+import { nanoid } from 'nanoid';
+import { LinkKeeper } from '../link/keeper.ts';
+import type { Link } from '../link/link.ts';
+import { Outbox } from '../link/outbox.ts';
+import {
+  type Attach,
+  attachSchema,
+  type ControlMessage,
+  encodeControl,
+  type Hello,
+  parsePayload,
+} from '../protocol/control.ts';
+import { formatSession, readSession } from '../protocol/envelope.ts';
+import { FairleadError } from '../protocol/errors.ts';
+import { Fifo } from '../protocol/fifo.ts';
+import { frameTypes } from '../protocol/frame.ts';
+import { AgentSession, type SessionSettings } from './agent-session.ts';
+import { AllowList } from './allow.ts';
+import { type AgentLog, type AgentOptions, agentDefaults, silentLog } from './options.ts';
+
+export interface Agent {
+  readonly node: string;
+  readonly instance: string;
+  readonly sessionCount: number;
+  readonly streamCount: number;
+  /** Takes no new streams, waits until those open have ended or `timeoutMs` have passed, resets the rest, ends. */
+  drain(timeoutMs: number): Promise<void>;
+  /** Ends at once: streams are reset with ERR_DRAINING. */
+  close(): Promise<void>;
+}
+
+/** Ids of sessions that are over, which must not begin again. */
+const maxRemembered = 4096;
+const sweepMs = 5000;
+const drainPollMs = 50;
+/** How long the last messages may take to leave at the end, in ms. */
+const lingerMs = 250;
+
+/**
+ * Resolves once the broker has taken the agent on.
+ *
+ * @throws FairleadError ERR_CONFIG for a rule or URL that is none, ERR_UNAUTHORIZED or ERR_FORBIDDEN where the
+ *   broker refuses the token; a broker that cannot be reached is tried for ever, or until `signal` aborts
+ */
+export async function startAgent(options: AgentOptions): Promise<Agent> {
+  const agent = new RunningAgent(options);
+  await agent.start(options.signal);
+  return agent;
+}
+
+class RunningAgent implements Agent {
+  readonly node: string;
+  readonly instance: string;
+  private readonly log: AgentLog;
+  private readonly settings: SessionSettings;
+  private readonly maxSessions: number;
+  private readonly keeper: LinkKeeper;
+  private readonly outbox = new Outbox();
+  private readonly sessions = new Map<bigint, AgentSession>();
+  /** Sessions whose present dialer was accepted on the present link. Messages of others are dropped. */
+  private readonly attached = new Set<bigint>();
+  private readonly ended = new Set<bigint>();
+  private readonly endedOrder = new Fifo<bigint>();
+  private hello: Hello | undefined;
+  private sweep: NodeJS.Timeout | undefined;
+  private state: 'starting' | 'serving' | 'draining' | 'closed' = 'starting';
+  private started: { resolve(): void; reject(error: unknown): void } | undefined;
+
+  constructor(options: AgentOptions) {
+    const settings = { ...agentDefaults, ...options };
+    this.node = options.node;
+    this.instance = options.instance ?? nanoid(12);
+    this.log = options.log ?? silentLog;
+    this.maxSessions = settings.maxSessions;
+    this.settings = { ...settings, allow: new AllowList(options.allow), log: this.log };
+    const query = { node: this.node, instance: this.instance, version: settings.version };
+    this.keeper = new LinkKeeper(options, '/v1/agent', () => query, {
+      up: (link, hello) => this.onUp(link, hello),
+      down: (error) => this.onDown(error),
+      control: (message) => this.onControl(message),
+      message: (data) => this.onMessage(data),
+      drained: () => this.outbox.flush(),
+    });
+  }
+
+  get sessionCount(): number {
+    return this.sessions.size;
+  }
+
+  get streamCount(): number {
+    let count = 0;
+    for (const { session } of this.sessions.values()) count += session.streamCount;
+    return count;
+  }
+
+  start(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onAbort = () => {
+        this.shut();
+        reject(new FairleadError('ERR_ABORTED', 'the agent was stopped before it reached its broker'));
+      };
+      const done = () => signal?.removeEventListener('abort', onAbort);
+      this.started = {
+        resolve: () => {
+          done();
+          resolve();
+        },
+        reject: (error) => {
+          done();
+          reject(error);
+        },
+      };
+      if (signal?.aborted) {
+        onAbort();
+        return;
+      }
+      signal?.addEventListener('abort', onAbort);
+      this.sweep = setInterval(() => this.sweepIdle(), sweepMs).unref();
+      this.keeper.start();
+    });
+  }
+
+  async drain(timeoutMs: number): Promise<void> {
+    if (this.state === 'closed') return;
+    this.state = 'draining';
+    this.keeper.link?.sendControl(frameTypes.GOAWAY, undefined, {
+      code: 'ERR_DRAINING',
+      reason: 'the agent is stopping',
+    });
+    for (const { session } of this.sessions.values()) session.goAway('ERR_DRAINING', 'the agent is stopping');
+    if (this.streamCount > 0) {
+      this.log.info({ event: 'drain', streams: this.streamCount, timeoutMs }, 'waiting for open streams');
+      const until = performance.now() + timeoutMs;
+      while (this.streamCount > 0 && performance.now() < until) {
+        await new Promise((resolve) => setTimeout(resolve, drainPollMs));
+      }
+    }
+    await this.close();
+  }
+
+  async close(): Promise<void> {
+    if (this.state === 'closed') return;
+    for (const { session } of [...this.sessions.values()])
+      session.close('ERR_DRAINING', 'the agent has stopped');
+    this.outbox.flush();
+    // The last words must leave the process before the link does.
+    const until = performance.now() + lingerMs;
+    while ((this.keeper.link?.bufferedBytes ?? 0) > 0 && performance.now() < until) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    this.shut();
+  }
+
+  private shut(): void {
+    this.state = 'closed';
+    clearInterval(this.sweep);
+    this.keeper.close();
+  }
+
+  private onUp(link: Link, hello: Hello): void {
+    this.hello = hello;
+    // A new link: nobody is attached to it until the broker says so.
+    this.detachAll();
+    this.outbox.use(link);
+    this.log.info(
+      { event: 'link-up', node: this.node, instance: this.instance, broker: hello.version },
+      'registered with the broker',
+    );
+    if (this.state === 'draining') {
+      link.sendControl(frameTypes.GOAWAY, undefined, {
+        code: 'ERR_DRAINING',
+        reason: 'the agent is stopping',
+      });
+    }
+    if (this.state === 'starting') {
+      this.state = 'serving';
+      this.started?.resolve();
+    }
+  }
+
+  private onDown(error: FairleadError): boolean {
+    this.outbox.use(undefined);
+    this.detachAll();
+    if (this.state === 'starting' && error.code !== 'ERR_BROKER_UNREACHABLE') {
+      this.shut();
+      this.started?.reject(error);
+      return false;
+    }
+    this.log.warn(
+      { event: 'link-down', node: this.node, code: error.code, error: error.message },
+      'no link to the broker',
+    );
+    // Once it was taken on, an agent comes back whatever happens: tokens are renewed and brokers mended.
+    return true;
+  }
+
+  private onControl({ type, session, payload }: ControlMessage): void {
+    if (type === frameTypes.ATTACH) {
+      this.onAttach(session, payload);
+    } else if (type === frameTypes.DETACH || type === frameTypes.UNREACHABLE) {
+      if (type === frameTypes.DETACH) this.attached.delete(session);
+      this.sessions.get(session)?.detached();
+    } else if (type === frameTypes.BUDGET) {
+      for (const { session: core } of this.sessions.values()) core.budget(Number(session));
+    }
+  }
+
+  private onAttach(id: bigint, payload: Uint8Array): void {
+    this.attached.delete(id);
+    try {
+      const attach = parsePayload(attachSchema, payload);
+      const session = this.sessions.get(id) ?? this.begin(id, attach);
+      if (session.principal !== attach.principal) {
+        throw new FairleadError('ERR_PRINCIPAL', 'the session belongs to another principal');
+      }
+      this.attached.add(id);
+      this.keeper.link?.sendControl(frameTypes.ATTACH, id);
+      if (this.hello !== undefined) session.attached(attach, this.hello);
+    } catch (error) {
+      if (!(error instanceof FairleadError)) throw error;
+      this.attached.delete(id);
+      this.sessions.get(id)?.detached();
+      this.log.warn(
+        { event: 'session-refused', session: formatSession(id), code: error.code },
+        'session refused',
+      );
+      const reason = { code: error.code, reason: error.message.slice(0, 200) };
+      this.keeper.link?.send(encodeControl(frameTypes.DETACH, id, reason));
+    }
+  }
+
+  private begin(id: bigint, attach: Attach): AgentSession {
+    if (this.ended.has(id)) throw new FairleadError('ERR_SESSION_LOST', 'the session has ended');
+    if (this.state === 'draining') throw new FairleadError('ERR_DRAINING', 'the agent takes no new sessions');
+    if (this.sessions.size >= this.maxSessions) {
+      throw new FairleadError('ERR_STREAM_LIMIT', `the agent has ${this.maxSessions} sessions, its limit`);
+    }
+    const session = new AgentSession(id, attach, this.settings, this.outbox, (_, error) =>
+      this.forget(id, error),
+    );
+    this.sessions.set(id, session);
+    this.log.info(
+      { event: 'session-begin', session: formatSession(id), principal: attach.principal },
+      'session',
+    );
+    return session;
+  }
+
+  private onMessage(data: Uint8Array): void {
+    const id = readSession(data);
+    if (id !== undefined && this.attached.has(id)) this.sessions.get(id)?.session.receive(data);
+  }
+
+  private detachAll(): void {
+    this.attached.clear();
+    for (const session of this.sessions.values()) session.detached();
+  }
+
+  /** Sessions without streams whose dialer has been away for the resume window are let go. */
+  private sweepIdle(): void {
+    const before = performance.now() - this.settings.resumeWindowMs;
+    for (const session of [...this.sessions.values()]) {
+      const isGone = !this.attached.has(session.id) && session.idleSinceMs < before;
+      if (isGone && session.session.streamCount === 0)
+        session.session.close('ERR_RESUME_TIMEOUT', 'nobody came back');
+    }
+  }
+
+  private forget(id: bigint, error: FairleadError): void {
+    if (!this.sessions.delete(id)) return;
+    this.log.info({ event: 'session-end', session: formatSession(id), code: error.code }, 'session over');
+    this.ended.add(id);
+    this.endedOrder.push(id);
+    if (this.endedOrder.length > maxRemembered) this.ended.delete(this.endedOrder.shift() ?? 0n);
+  }
+}

@@ -1,0 +1,42 @@
+// What an agent may be told, with the defaults.
+
+import type { BrokerAccess } from '../link/link.ts';
+
+/** The part of a logger that the agent needs; a pino logger is one. Every line has a stable `event` name. */
+export interface AgentLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface AgentOptions extends BrokerAccess {
+  /** The node that this agent serves; its token must be for that node. */
+  readonly node: string;
+  /** What dialers may reach: see allow.ts. Nothing else is reachable. */
+  readonly allow: readonly string[];
+  /** Tells apart agents of one node, and this run of it from the next. Default random. */
+  readonly instance?: string;
+  readonly log?: AgentLog;
+  /** Build of the agent, for people. Default `dev`. */
+  readonly version?: string;
+  /** Longest that a dial may take, resolution included, in ms. Default 10,000. */
+  readonly dialTimeoutMs?: number;
+  /** Sessions at once; more are refused. Default 1024. */
+  readonly maxSessions?: number;
+  /** How long a silent dialer may take to come back, in ms. Default 60,000. */
+  readonly resumeWindowMs?: number;
+  /** OPEN frames that one session may send in a second. Default 10,000. */
+  readonly maxOpensPerSecond?: number;
+  /** Gives up waiting for the first link. */
+  readonly signal?: AbortSignal;
+}
+
+export const agentDefaults = {
+  version: 'dev',
+  dialTimeoutMs: 10_000,
+  maxSessions: 1024,
+  resumeWindowMs: 60_000,
+  maxOpensPerSecond: 10_000,
+} as const;
+
+export const silentLog: AgentLog = { info() {}, warn() {}, error() {} };

@@ -1,0 +1,145 @@
+// Makes one connection for a dialer: checks what was asked, resolves it, checks what came out, and connects to
+// that very address, all within one limit. What goes wrong gets the code that the dialer is to see.
+
+import { lookup } from 'node:dns/promises';
+import { connect, isIP, type OnReadOpts, type Socket } from 'node:net';
+import { FairleadError, type WireCode, wireCodes } from '../protocol/errors.ts';
+import type { OpenRequest } from '../protocol/open.ts';
+import { type AllowList, normalName } from './allow.ts';
+
+export interface TargetPolicy {
+  /** The node owner's list. */
+  readonly allow: AllowList;
+  /** What the dialer's token grants; undefined: whatever the agent allows. */
+  readonly grants: AllowList | undefined;
+}
+
+export type Resolve = (host: string) => Promise<readonly string[]>;
+
+export async function resolveWithSystem(host: string): Promise<readonly string[]> {
+  const answers = await lookup(host, { all: true, verbatim: true });
+  return answers.map(({ address }) => address);
+}
+
+/**
+ * A socket that is connected to the target and not yet flowing.
+ *
+ * @param signal gives up, for whatever reason of the caller's
+ * @throws FairleadError with a {@link WireCode}: ERR_GRANT_DENIED, ERR_TARGET_DENIED, ENOTFOUND, ECONNREFUSED,
+ *   ETIMEDOUT (after `timeoutMs`), EHOSTUNREACH, ENETUNREACH, ERR_TARGET_FAILED, ERR_ABORTED
+ */
+export async function dialTarget(
+  request: OpenRequest,
+  policy: TargetPolicy,
+  timeoutMs: number,
+  onread: OnReadOpts,
+  signal: AbortSignal,
+  resolve: Resolve = resolveWithSystem,
+): Promise<Socket> {
+  const where = `${request.host}:${request.port}`;
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+  const { port } = request;
+  const host = normalName(request.host);
+  if (policy.grants !== undefined && !policy.grants.mayAllow(host, port)) throw notGranted(where);
+  if (!policy.allow.mayAllow(host, port)) throw notAllowed(where);
+  const addresses =
+    isIP(host) !== 0 ? [host] : await beforeAbort(resolve(host), limit, where).catch(rethrow(where));
+  const granted = addresses.filter((address) => policy.grants?.allowsAddress(host, address, port) ?? true);
+  if (granted.length === 0 && addresses.length > 0) throw notGranted(where);
+  const allowed = granted.filter((address) => policy.allow.allowsAddress(host, address, port));
+  if (allowed.length === 0) throw addresses.length === 0 ? noAddress(where) : notAllowed(where);
+  let last: unknown;
+  for (const address of allowed) {
+    try {
+      return await connectTo(address, port, onread, limit, where);
+    } catch (error) {
+      last = error;
+      if (limit.aborted) break;
+    }
+  }
+  throw rethrowable(last, where);
+}
+
+function connectTo(
+  host: string,
+  port: number,
+  onread: OnReadOpts,
+  limit: AbortSignal,
+  where: string,
+): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    if (limit.aborted) {
+      reject(aborted(limit, where));
+      return;
+    }
+    const socket = connect({
+      host,
+      port,
+      onread,
+      allowHalfOpen: true,
+      noDelay: true,
+      autoSelectFamily: false,
+    });
+    const done = () => {
+      limit.removeEventListener('abort', onAbort);
+      socket.removeListener('error', onError);
+    };
+    const onAbort = () => {
+      done();
+      socket.on('error', () => {});
+      socket.destroy();
+      reject(aborted(limit, where));
+    };
+    const onError = (error: Error) => {
+      done();
+      reject(error);
+    };
+    limit.addEventListener('abort', onAbort);
+    socket.once('error', onError);
+    socket.once('connect', () => {
+      done();
+      resolve(socket);
+    });
+  });
+}
+
+function beforeAbort<T>(work: Promise<T>, limit: AbortSignal, where: string): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(aborted(limit, where));
+    limit.addEventListener('abort', onAbort);
+    work.then(resolve, reject).finally(() => limit.removeEventListener('abort', onAbort));
+  });
+}
+
+function aborted(limit: AbortSignal, where: string): FairleadError {
+  return limit.reason instanceof DOMException && limit.reason.name === 'TimeoutError'
+    ? new FairleadError('ETIMEDOUT', `connect ETIMEDOUT ${where}: no answer within the dial limit`)
+    : new FairleadError('ERR_ABORTED', `the dial to ${where} was given up`);
+}
+
+function rethrow(where: string): (error: unknown) => never {
+  return (error) => {
+    throw rethrowable(error, where);
+  };
+}
+
+/** Node's error as the dialer is to see it: Node's code, where the protocol has it. */
+export function rethrowable(error: unknown, where: string): FairleadError {
+  if (error instanceof FairleadError) return error;
+  const code = (error as NodeJS.ErrnoException | undefined)?.code ?? '';
+  if (code === 'ENOTFOUND' || code.startsWith('EAI_') || code === 'ENODATA') return noAddress(where);
+  const wire: WireCode = code in wireCodes ? (code as WireCode) : 'ERR_TARGET_FAILED';
+  return new FairleadError(wire, `connect ${code === '' ? 'failed' : code} ${where}`, { cause: error });
+}
+
+function noAddress(where: string): FairleadError {
+  return new FairleadError('ENOTFOUND', `getaddrinfo ENOTFOUND ${where}: the agent cannot resolve it`);
+}
+
+function notGranted(where: string): FairleadError {
+  return new FairleadError('ERR_GRANT_DENIED', `the token does not grant ${where}`);
+}
+
+function notAllowed(where: string): FairleadError {
+  return new FairleadError('ERR_TARGET_DENIED', `the agent's allow list does not name ${where}`);
+}

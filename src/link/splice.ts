@@ -1,0 +1,117 @@
+// Joins one TCP socket and one stream, both ways, with half-close and back-pressure, at the cost of no copy for
+// bulk: large reads land where a message wants them.
+
+import type { OnReadOpts, Socket } from 'node:net';
+import { type FairleadError, type WireCode, wireCodes } from '../protocol/errors.ts';
+import { headroomBytes, maxFramePayloadBytes } from '../protocol/frame.ts';
+import type { Stream, StreamHandler } from '../protocol/stream.ts';
+
+/** A read of at least so much keeps its buffer; of a smaller one, the bytes are copied and the buffer used again. */
+const worthABufferBytes = 16_384;
+
+/**
+ * The reading side of a socket. It must be given to the socket as its `onread` when it is made; bytes that come
+ * before {@link Splice} has taken over are refused by reading nothing: the socket is paused until then.
+ */
+export class SpliceReader {
+  private buffer: Uint8Array = new Uint8Array(headroomBytes + maxFramePayloadBytes);
+  private stream: Stream | undefined;
+
+  readonly onread: OnReadOpts = {
+    buffer: () => this.buffer.subarray(headroomBytes),
+    callback: (bytes) => this.read(bytes),
+  };
+
+  /** Where bytes go from now on. */
+  feed(stream: Stream | undefined): void {
+    this.stream = stream;
+  }
+
+  /** False stops the socket from reading. */
+  private read(bytes: number): boolean {
+    const { stream, buffer } = this;
+    if (stream === undefined) return false;
+    if (bytes < worthABufferBytes) return stream.write(buffer.subarray(headroomBytes, headroomBytes + bytes));
+    this.buffer = new Uint8Array(headroomBytes + maxFramePayloadBytes);
+    return stream.writeSegment(buffer, bytes);
+  }
+}
+
+export interface SpliceEvents {
+  /** Both directions are done, or one failed; the socket is closed or closing. Once. */
+  ended(error: FairleadError | Error | undefined): void;
+}
+
+/** Created with a socket that is connected; takes over both. */
+export class Splice implements StreamHandler {
+  private readonly socket: Socket;
+  private readonly stream: Stream;
+  private readonly reader: SpliceReader;
+  private readonly events: SpliceEvents;
+  private unconsumed = 0;
+  private state: 'open' | 'ended' = 'open';
+
+  constructor(socket: Socket, reader: SpliceReader, stream: Stream, events: SpliceEvents) {
+    this.socket = socket;
+    this.stream = stream;
+    this.reader = reader;
+    this.events = events;
+    socket.on('end', () => stream.end());
+    socket.on('drain', () => this.settle());
+    socket.on('error', (error) => this.onSocketError(error));
+    socket.on('close', () => this.onSocketClose());
+    stream.handler = this;
+    reader.feed(stream);
+    socket.resume();
+  }
+
+  data(chunk: Uint8Array): void {
+    this.unconsumed += chunk.length;
+    this.socket.write(chunk);
+    this.settle();
+  }
+
+  end(): void {
+    this.socket.end();
+  }
+
+  writable(): void {
+    this.socket.resume();
+  }
+
+  closed(error: FairleadError | undefined): void {
+    // After a clean end the last bytes may still be on their way to the target: the socket ends by itself.
+    if (error !== undefined) this.socket.resetAndDestroy();
+    this.finish(error);
+  }
+
+  /** What the kernel has taken is credit for the peer. */
+  private settle(): void {
+    const taken = this.unconsumed - this.socket.writableLength;
+    if (taken <= 0) return;
+    this.unconsumed -= taken;
+    this.stream.consumed(taken);
+  }
+
+  private onSocketError(error: NodeJS.ErrnoException): void {
+    const code: WireCode =
+      error.code !== undefined && error.code in wireCodes ? (error.code as WireCode) : 'ECONNRESET';
+    this.stream.reset(code, error.message);
+    this.finish(error);
+  }
+
+  private onSocketClose(): void {
+    // Closed without having ended both ways: somebody here destroyed it.
+    if (this.state === 'open' && !(this.socket.readableEnded && this.socket.writableFinished)) {
+      this.stream.reset('ECONNRESET', 'the connection was closed');
+      this.finish(undefined);
+    }
+  }
+
+  private finish(error: FairleadError | Error | undefined): void {
+    if (this.state === 'ended') return;
+    this.state = 'ended';
+    this.reader.feed(undefined);
+    this.events.ended(error);
+  }
+}
