@@ -1,0 +1,184 @@
+// The way to a broker: one session, and so one link, per node, opened by the first dial and shared by all.
+// Opens nothing before it is asked to dial, and closes what it opened.
+
+import { type BrokerAccess, linkUrl } from '../link/link.ts';
+import { FairleadError } from '../protocol/errors.ts';
+import type { OpenRequest } from '../protocol/open.ts';
+import type { Stream, StreamHandler } from '../protocol/stream.ts';
+import {
+  type ConnectOptions,
+  type ConnectSettings,
+  type DialOptions,
+  parseConnect,
+  parseDial,
+} from './connect-options.ts';
+import { NodeSession } from './node-session.ts';
+import { type NodeInfo, requestNodes } from './nodes-request.ts';
+import { ProcessHold } from './process-hold.ts';
+import { StreamSocket } from './stream-socket.ts';
+
+/** How long a dial waits for an agent that was there until now, in ms. */
+const returnGraceMs = 3_000;
+
+export interface BrokerClient extends AsyncDisposable {
+  /**
+   * A connection to a target, made by the node's agent; resolves once it stands.
+   *
+   * @throws FairleadError with the reason as its `code`: ERR_NODE_UNREACHABLE, ERR_UNAUTHORIZED,
+   *   ERR_FORBIDDEN, ERR_BROKER_UNREACHABLE, ERR_TARGET_DENIED, ERR_GRANT_DENIED, ECONNREFUSED, ENOTFOUND,
+   *   ETIMEDOUT, ERR_ABORTED, …
+   * @example
+   * const socket = await broker.dial({ node: 'edge-1', host: '127.0.0.1', port: 22 });
+   */
+  dial(options: DialOptions): Promise<StreamSocket>;
+  /**
+   * As {@link dial}, at once and still connecting: what is written now travels with the request to connect.
+   * Failure is the socket's `error` event, as with `net.connect`.
+   */
+  dialStream(options: DialOptions): StreamSocket;
+  /** A stream without a socket around it, for those who move bytes themselves. */
+  openStream(node: string, request: OpenRequest, handler: StreamHandler): Stream;
+  /** The nodes that an agent serves and that the token may dial. */
+  nodes(options?: { readonly signal?: AbortSignal }): Promise<NodeInfo[]>;
+  /** Breaks what is open and closes every link. */
+  close(): Promise<void>;
+}
+
+/**
+ * A client of the broker at `url`. Nothing is opened before the first dial.
+ *
+ * @throws FairleadError ERR_CONFIG where an option is not usable
+ * @example
+ * await using broker = connect({ url: 'wss://broker.example.com', token: () => readFile('token', 'utf8') });
+ * const socket = await broker.dial({ node: 'edge-1', host: '10.0.0.5', port: 443 });
+ */
+export function connect(options: ConnectOptions): BrokerClient {
+  return new SharedSessions(parseConnect(options));
+}
+
+class SharedSessions implements BrokerClient {
+  readonly #settings: ConnectSettings;
+  readonly #access: BrokerAccess;
+  readonly #hold = new ProcessHold();
+  /** Who takes a node's next dial. */
+  readonly #current = new Map<string, NodeSession>();
+  /** Those, and the ones that only finish what they have. */
+  readonly #sessions = new Set<NodeSession>();
+  readonly #onAbort = (): void => void this.close();
+  #closing: Promise<void> | undefined;
+
+  constructor(settings: ConnectSettings) {
+    this.#settings = settings;
+    const { url, token, ca, insecure } = settings;
+    this.#access = {
+      url,
+      token: typeof token === 'string' ? () => token : token,
+      insecure,
+      ...(ca === undefined ? {} : { ca }),
+    };
+    // A URL that cannot work is better known now than at the first dial.
+    linkUrl(this.#access, '/', {});
+    if (settings.signal?.aborted === true) this.#closing = Promise.resolve();
+    else settings.signal?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  dialStream(options: DialOptions): StreamSocket {
+    const { node, host, port, signal, timeoutMs, allowHalfOpen } = parseDial(options);
+    const socket = new StreamSocket({ allowHalfOpen });
+    if (signal?.aborted === true) {
+      socket.destroy(abortedBy(signal));
+      return socket;
+    }
+    try {
+      const stream = this.#open(node, { host, port }, socket.streamHandler, timeoutMs);
+      socket.attach(stream, (holds) => this.#hold.change(holds));
+    } catch (error) {
+      socket.destroy(asError(error));
+      return socket;
+    }
+    if (signal !== undefined) {
+      const abort = (): void => void socket.destroy(abortedBy(signal));
+      const forget = (): void => signal.removeEventListener('abort', abort);
+      signal.addEventListener('abort', abort, { once: true });
+      socket.once('connect', forget).once('close', forget);
+    }
+    return socket;
+  }
+
+  async dial(options: DialOptions): Promise<StreamSocket> {
+    const socket = this.dialStream(options);
+    return await new Promise((resolve, reject) => {
+      socket.once('error', reject);
+      socket.once('connect', () => {
+        socket.off('error', reject);
+        resolve(socket);
+      });
+    });
+  }
+
+  openStream(node: string, request: OpenRequest, handler: StreamHandler): Stream {
+    parseDial({ node, ...request });
+    return this.#open(node, request, handler);
+  }
+
+  async nodes(options: { readonly signal?: AbortSignal } = {}): Promise<NodeInfo[]> {
+    this.#refuseIfClosed();
+    const limit = AbortSignal.timeout(this.#settings.dialTimeoutMs);
+    return await requestNodes(
+      this.#access,
+      options.signal === undefined ? limit : AbortSignal.any([limit, options.signal]),
+    );
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#closeAll();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #open(node: string, request: OpenRequest, handler: StreamHandler, timeoutMs?: number): Stream {
+    this.#refuseIfClosed();
+    return this.#sessionFor(node).open(request, handler, timeoutMs ?? this.#settings.dialTimeoutMs);
+  }
+
+  #sessionFor(node: string): NodeSession {
+    const current = this.#current.get(node);
+    if (current?.takesDials === true) return current;
+    // One whose agent is away or draining keeps its streams; what is new goes to an agent that is there.
+    const session = new NodeSession({
+      node,
+      access: this.#access,
+      resumeWindowMs: this.#settings.resumeWindowMs,
+      idleLinkMs: this.#settings.idleLinkMs,
+      // An agent that was here a moment ago is probably on its way back, as when the broker restarts.
+      graceMs: current?.isAway === true ? returnGraceMs : 0,
+      ended: () => {
+        this.#sessions.delete(session);
+        if (this.#current.get(node) === session) this.#current.delete(node);
+      },
+    });
+    this.#sessions.add(session);
+    this.#current.set(node, session);
+    return session;
+  }
+
+  #refuseIfClosed(): void {
+    if (this.#closing !== undefined) throw new FairleadError('ERR_CLOSED', 'this broker client was closed');
+  }
+
+  async #closeAll(): Promise<void> {
+    this.#settings.signal?.removeEventListener('abort', this.#onAbort);
+    for (const session of [...this.#sessions]) session.close('ERR_ABORTED', 'the broker client was closed');
+  }
+}
+
+function abortedBy(signal: AbortSignal): FairleadError {
+  return new FairleadError('ERR_ABORTED', 'the dial was aborted', { cause: signal.reason });
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

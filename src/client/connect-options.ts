@@ -1,0 +1,89 @@
+// What a program tells `connect` and `dial`, checked once, here.
+
+import * as z from 'zod';
+import { FairleadError } from '../protocol/errors.ts';
+
+export interface ConnectOptions {
+  /** Where the broker is: `wss://HOST[:PORT][/PATH]`; `ws://` for a broker on this machine. */
+  readonly url: string;
+  /** A dial token, or what gives one: called for every link, so that a token may be replaced while links live. */
+  readonly token: string | (() => string | Promise<string>);
+  /** PEM of the certificates to trust instead of the system's. */
+  readonly ca?: string | undefined;
+  /** Allows `ws://` to a broker that is not on this machine. Default false. */
+  readonly insecure?: boolean | undefined;
+  /** Longest that a stream waits for a link or an agent that is away, in ms. Range 0 to 86,400,000; default 60,000. */
+  readonly resumeWindowMs?: number | undefined;
+  /** How long a link without streams is kept, in ms. Range 0 to 86,400,000; default 30,000. */
+  readonly idleLinkMs?: number | undefined;
+  /** Longest that a dial takes where it does not say so itself, in ms. Range 1 to 86,400,000; default 10,000. */
+  readonly dialTimeoutMs?: number | undefined;
+  /** Closes everything when aborted. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface DialOptions {
+  /** Name of the node whose agent connects. */
+  readonly node: string;
+  /** Host name or address of the target, as the agent sees it. */
+  readonly host: string;
+  /** 1 to 65,535. */
+  readonly port: number;
+  /** Gives the dial up when aborted; no effect once it is connected. */
+  readonly signal?: AbortSignal | undefined;
+  /** Longest that the dial takes, in ms. Default: the connection's `dialTimeoutMs`. */
+  readonly timeoutMs?: number | undefined;
+  /** As for `net.Socket`: false ends our side when the target has ended its own. Default false. */
+  readonly allowHalfOpen?: boolean | undefined;
+}
+
+const dayMs = 86_400_000;
+
+const connectSchema = z.object({
+  url: z.string(),
+  token: z.union([
+    z.string().min(1),
+    z.custom<() => string | Promise<string>>((it) => typeof it === 'function'),
+  ]),
+  ca: z.string().optional(),
+  insecure: z.boolean().default(false),
+  resumeWindowMs: z.number().min(0).max(dayMs).default(60_000),
+  idleLinkMs: z.number().min(0).max(dayMs).default(30_000),
+  dialTimeoutMs: z.number().min(1).max(dayMs).default(10_000),
+  signal: z.instanceof(AbortSignal).optional(),
+});
+
+export type ConnectSettings = z.infer<typeof connectSchema>;
+
+const dialSchema = z.object({
+  node: z
+    .string()
+    .regex(
+      /^[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?$/,
+      'lower-case letters, digits, ".", "_" and "-", at most 253',
+    ),
+  host: z.string().min(1).max(255),
+  port: z.int().min(1).max(65_535),
+  signal: z.instanceof(AbortSignal).optional(),
+  timeoutMs: z.number().min(1).max(dayMs).optional(),
+  allowHalfOpen: z.boolean().default(false),
+});
+
+export type DialSettings = z.infer<typeof dialSchema>;
+
+/** @throws FairleadError ERR_CONFIG that names the option */
+export function parseConnect(options: ConnectOptions): ConnectSettings {
+  return parse(connectSchema, options, 'connect');
+}
+
+/** @throws FairleadError ERR_CONFIG that names the option */
+export function parseDial(options: DialOptions): DialSettings {
+  return parse(dialSchema, options, 'dial');
+}
+
+function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, what: string): z.infer<Schema> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new FairleadError('ERR_CONFIG', `${what} option "${issue?.path.join('.')}": ${issue?.message}`);
+}

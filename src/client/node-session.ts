@@ -1,0 +1,283 @@
+// One session with the agent of one node, and the link that carries it. Decides what the end of a link, or a
+// word of the broker, means for the streams and for the dials that wait. Knows nothing of sockets.
+
+import { randomBytes } from 'node:crypto';
+import { LinkKeeper } from '../link/keeper.ts';
+import type { BrokerAccess, Link } from '../link/link.ts';
+import { Outbox } from '../link/outbox.ts';
+import { WakeTimer } from '../link/timer.ts';
+import { attachedSchema, type ControlMessage, type Hello, parsePayload } from '../protocol/control.ts';
+import { controlSession, formatSession, readU32 } from '../protocol/envelope.ts';
+import { FairleadError, type WireCode } from '../protocol/errors.ts';
+import { frameTypes } from '../protocol/frame.ts';
+import type { OpenRequest } from '../protocol/open.ts';
+import { type PathLimits, Session } from '../protocol/session.ts';
+import type { Stream, StreamHandler } from '../protocol/stream.ts';
+import { PendingDial } from './pending-dial.ts';
+
+export interface NodeSessionOptions {
+  readonly node: string;
+  readonly access: BrokerAccess;
+  readonly resumeWindowMs: number;
+  readonly idleLinkMs: number;
+  /** How long an agent that is not there may take to appear before dials fail, in ms; 0 for not at all. */
+  readonly graceMs: number;
+  /** Once, when the session is of no more use to anyone. */
+  readonly ended: () => void;
+}
+
+/**
+ * - `fresh`: no agent has taken the session yet
+ * - `attached`: one has, and is there as far as is known
+ * - `away`: it has, and the broker says that it is gone
+ * - `draining`: it finishes what it has and takes nothing new
+ * - `over`
+ */
+type Phase = 'fresh' | 'attached' | 'away' | 'draining' | 'over';
+
+/** The broker's certificate or TLS itself is wrong: trying again will not mend it. */
+const hopelessCodes = /^(CERT_|ERR_TLS|ERR_SSL|EPROTO|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_)/;
+
+export class NodeSession {
+  readonly #options: NodeSessionOptions;
+  readonly #id: bigint;
+  readonly #session: Session;
+  readonly #keeper: LinkKeeper;
+  readonly #outbox = new Outbox();
+  readonly #timer: WakeTimer;
+  readonly #pending = new Set<PendingDial>();
+  readonly #idleCheck: NodeJS.Timeout;
+  #graceTimer: NodeJS.Timeout | undefined;
+  #phase: Phase = 'fresh';
+  /** The agent that took the session: it alone has its streams. */
+  #instance: string | undefined;
+  #path: PathLimits | undefined;
+  /** The broker said that the agent is gone, and nothing was heard of the agent since. */
+  #agentIsGone = false;
+  #linkWasUp = false;
+  #lastError: FairleadError | undefined;
+  #idleSinceMs: number | undefined;
+
+  constructor(options: NodeSessionOptions) {
+    this.#options = options;
+    this.#id = randomSession();
+    this.#timer = new WakeTimer(() => this.#session.advance());
+    this.#session = new Session(
+      'dialer',
+      this.#id,
+      {
+        now: () => performance.now(),
+        outputReady: () => this.#outbox.ready(this.#session),
+        wakeAt: (atMs) => this.#timer.wakeAt(atMs),
+        goingAway: () => {
+          if (this.#phase !== 'over') this.#phase = 'draining';
+        },
+        closed: () => this.#end(),
+      },
+      { resumeWindowMs: options.resumeWindowMs },
+    );
+    const high = Number(this.#id >> 32n);
+    const low = Number(this.#id & 0xffffffffn);
+    this.#keeper = new LinkKeeper(options.access, '/v1/dial', () => this.#query(), {
+      up: (link, hello) => this.#linkUp(link, hello),
+      down: (error) => this.#linkDown(error),
+      control: (message) => this.#control(message),
+      message: (data) => {
+        if (readU32(data, 0) !== high || readU32(data, 4) !== low) return;
+        if (this.#agentIsGone || this.#phase === 'fresh') this.#agentIsThere();
+        this.#session.receive(data);
+      },
+      drained: () => this.#outbox.flush(),
+    });
+    this.#idleCheck = setInterval(() => this.#endIfIdle(), Math.max(5, options.idleLinkMs / 4)).unref();
+    this.#keeper.start();
+  }
+
+  get takesDials(): boolean {
+    return (this.#phase === 'fresh' || this.#phase === 'attached') && this.#session.takesStreams;
+  }
+
+  get isAway(): boolean {
+    return this.#phase === 'away';
+  }
+
+  /** @throws FairleadError where the session takes no more streams */
+  open(request: OpenRequest, handler: StreamHandler, timeoutMs: number): Stream {
+    const dial = new PendingDial(handler, (settled) => this.#pending.delete(settled));
+    const stream = this.#session.open(request, dial);
+    this.#pending.add(dial);
+    dial.begin(stream, timeoutMs, () => this.#dialTimeout(request, timeoutMs));
+    this.#idleSinceMs = undefined;
+    return stream;
+  }
+
+  /** Breaks every stream, tells the agent, and closes the link. */
+  close(code: WireCode, reason: string): void {
+    if (this.#phase === 'over') return;
+    this.#session.close(code, reason);
+    this.#end();
+  }
+
+  #query(): Record<string, string> {
+    return {
+      node: this.#options.node,
+      session: formatSession(this.#id),
+      ...(this.#instance === undefined ? {} : { instance: this.#instance }),
+    };
+  }
+
+  // ── the link ─────────────────────────────────────────────────────────────────────────────────────
+
+  #linkUp(link: Link, hello: Hello): void {
+    this.#linkWasUp = true;
+    this.#agentIsGone = false;
+    const { maxMessageBytes, inFlightBytes, messagesAreDear } = hello;
+    this.#path = { maxMessageBytes, inFlightBytes, messagesAreDear: messagesAreDear ?? false };
+    this.#outbox.use(link);
+    this.#session.linkUp(this.#path);
+  }
+
+  /** Answers whether to connect again. */
+  #linkDown(error: FairleadError): boolean {
+    this.#outbox.use(undefined);
+    this.#session.linkDown();
+    this.#lastError = error;
+    const linkWasUp = this.#linkWasUp;
+    this.#linkWasUp = false;
+    switch (error.code) {
+      case 'ERR_UNAUTHORIZED':
+        // A token that ran out on a live link may have been replaced meanwhile: that is the next attempt's to see.
+        if (!linkWasUp) this.#failDials(error);
+        break;
+      case 'ERR_FORBIDDEN':
+        return this.#giveUp(error, 'ERR_PRINCIPAL');
+      case 'ERR_CONFIG':
+      case 'ERR_PROTOCOL':
+        return this.#giveUp(error, 'ERR_PROTOCOL');
+      default:
+        if (isHopeless(error)) this.#failDials(error);
+    }
+    // Nobody waits for this link: the next dial gets a new one.
+    if (this.#session.streamCount === 0) return this.#giveUp(error, 'ERR_SESSION_LOST');
+    return true;
+  }
+
+  #giveUp(error: FairleadError, code: WireCode): false {
+    this.#failDials(error);
+    this.close(code, error.message);
+    return false;
+  }
+
+  #failDials(error: FairleadError): void {
+    for (const dial of [...this.#pending]) dial.fail(error);
+  }
+
+  // ── the broker's word ────────────────────────────────────────────────────────────────────────────
+
+  #control(message: ControlMessage): void {
+    if (message.type === frameTypes.BUDGET) {
+      this.#session.budget(Number(message.session));
+      return;
+    }
+    if (message.session !== this.#id) return;
+    if (message.type === frameTypes.ATTACH) this.#attached(message);
+    else if (message.type === frameTypes.UNREACHABLE) this.#agentGone();
+  }
+
+  #attached(message: ControlMessage): void {
+    try {
+      this.#instance = parsePayload(attachedSchema, message.payload).instance;
+    } catch (error) {
+      if (!(error instanceof FairleadError)) throw error;
+      this.#giveUp(error, 'ERR_PROTOCOL');
+      return;
+    }
+    this.#agentIsThere();
+  }
+
+  #agentIsThere(): void {
+    clearTimeout(this.#graceTimer);
+    this.#graceTimer = undefined;
+    if (this.#phase === 'fresh' || this.#phase === 'away') this.#phase = 'attached';
+    if (!this.#agentIsGone || this.#path === undefined) return;
+    this.#agentIsGone = false;
+    this.#session.linkUp(this.#path);
+  }
+
+  #agentGone(): void {
+    this.#agentIsGone = true;
+    this.#session.linkDown();
+    if (this.#phase === 'attached') this.#phase = 'away';
+    if (this.#phase !== 'fresh') return;
+    if (this.#options.graceMs === 0) this.#failUnserved();
+    else this.#graceTimer ??= setTimeout(() => this.#failUnserved(), this.#options.graceMs).unref();
+  }
+
+  #failUnserved(): void {
+    this.#giveUp(this.#unserved(), 'ERR_SESSION_LOST');
+  }
+
+  #unserved(): FairleadError {
+    return new FairleadError(
+      'ERR_NODE_UNREACHABLE',
+      `no agent of the node "${this.#options.node}" is connected to the broker`,
+    );
+  }
+
+  /** Why a dial took too long, as far as can be seen from here. */
+  #dialTimeout(request: OpenRequest, timeoutMs: number): FairleadError {
+    if (this.#keeper.link === undefined) {
+      const why = this.#lastError?.message ?? 'it did not answer';
+      return new FairleadError(
+        'ERR_BROKER_UNREACHABLE',
+        `no link to the broker within ${timeoutMs} ms: ${why}`,
+        {
+          cause: this.#lastError,
+        },
+      );
+    }
+    if (this.#agentIsGone) return this.#unserved();
+    const target = `${request.host}:${request.port}`;
+    return new FairleadError(
+      'ETIMEDOUT',
+      `${target} at "${this.#options.node}": no answer within ${timeoutMs} ms`,
+    );
+  }
+
+  // ── the end ──────────────────────────────────────────────────────────────────────────────────────
+
+  #endIfIdle(): void {
+    const now = performance.now();
+    if (!this.#session.idle) this.#idleSinceMs = undefined;
+    else if (this.#idleSinceMs === undefined) this.#idleSinceMs = now;
+    else if (now - this.#idleSinceMs >= this.#options.idleLinkMs * 0.7) this.close('ERR_ABORTED', 'idle');
+  }
+
+  #end(): void {
+    if (this.#phase === 'over') return;
+    this.#phase = 'over';
+    clearInterval(this.#idleCheck);
+    clearTimeout(this.#graceTimer);
+    this.#timer.stop();
+    // The session's last word, so that the agent need not wait for it to come back.
+    this.#outbox.flush();
+    this.#outbox.use(undefined);
+    this.#keeper.close();
+    this.#options.ended();
+  }
+}
+
+function randomSession(): bigint {
+  const id = randomBytes(8).readBigUInt64BE();
+  return id === controlSession ? randomSession() : id;
+}
+
+function isHopeless(error: FairleadError): boolean {
+  const { cause } = error;
+  return (
+    cause instanceof Error &&
+    'code' in cause &&
+    typeof cause.code === 'string' &&
+    hopelessCodes.test(cause.code)
+  );
+}

@@ -1,0 +1,73 @@
+// A dial until its end: accepted, refused, timed out or abandoned. Until then it stands between the stream
+// and its user, so that what the session cannot know (no such node, a bad token, a dial limit) reaches the
+// user as the error that it is. Once accepted it is out of the way.
+
+import type { ErrorCode, FairleadError } from '../protocol/errors.ts';
+import type { RemoteAddress } from '../protocol/open.ts';
+import type { Stream, StreamHandler } from '../protocol/stream.ts';
+
+export class PendingDial implements StreamHandler {
+  readonly #user: StreamHandler;
+  readonly #settled: (dial: PendingDial) => void;
+  #stream: Stream | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isSettled = false;
+
+  /** `settled` is called once, when the dial is no longer pending. */
+  constructor(user: StreamHandler, settled: (dial: PendingDial) => void) {
+    this.#user = user;
+    this.#settled = settled;
+  }
+
+  /** `onTimeout` says why it took so long, as only the link knows. */
+  begin(stream: Stream, timeoutMs: number, onTimeout: () => FairleadError): void {
+    this.#stream = stream;
+    if (this.#isSettled) return;
+    // Unreferenced: it is the user's socket that keeps the process alive.
+    this.#timer = setTimeout(() => this.fail(onTimeout()), timeoutMs).unref();
+  }
+
+  /** Ends the dial with an error of this side's. */
+  fail(error: FairleadError): void {
+    if (!this.#settle()) return;
+    // A user who reset the stream has given up before and wants to hear no more.
+    if (this.#stream?.state !== 'opening') return;
+    this.#stream.reset(resetCodeOf(error.code), 'the dial was given up');
+    this.#user.closed(error);
+  }
+
+  accepted(remote: RemoteAddress): void {
+    if (!this.#settle()) return;
+    if (this.#stream !== undefined) this.#stream.handler = this.#user;
+    this.#user.accepted?.(remote);
+  }
+
+  data(chunk: Uint8Array): void {
+    this.#user.data(chunk);
+  }
+
+  end(): void {
+    this.#user.end();
+  }
+
+  writable(): void {
+    this.#user.writable();
+  }
+
+  closed(error: FairleadError | undefined): void {
+    if (this.#settle()) this.#user.closed(error);
+  }
+
+  #settle(): boolean {
+    if (this.#isSettled) return false;
+    this.#isSettled = true;
+    clearTimeout(this.#timer);
+    this.#settled(this);
+    return true;
+  }
+}
+
+/** What the agent is told; most of our own reasons mean nothing to it. */
+function resetCodeOf(code: ErrorCode): 'ETIMEDOUT' | 'ERR_ABORTED' {
+  return code === 'ETIMEDOUT' ? 'ETIMEDOUT' : 'ERR_ABORTED';
+}
