@@ -36,7 +36,10 @@ export interface BrokerClient extends AsyncDisposable {
    * Failure is the socket's `error` event, as with `net.connect`.
    */
   dialStream(options: DialOptions): StreamSocket;
-  /** A stream without a socket around it, for those who move bytes themselves. */
+  /**
+   * A stream without a socket around it, usable at once, for those who move bytes themselves. `handler` hears
+   * why the dial failed even where the stream has been given another handler since.
+   */
   openStream(node: string, request: OpenRequest, handler: StreamHandler): Stream;
   /** The nodes that an agent serves and that the token may dial. */
   nodes(options?: { readonly signal?: AbortSignal }): Promise<NodeInfo[]>;
@@ -72,7 +75,7 @@ class SharedSessions implements BrokerClient {
     const { url, token, ca, insecure } = settings;
     this.#access = {
       url,
-      token: typeof token === 'string' ? () => token : token,
+      token,
       insecure,
       ...(ca === undefined ? {} : { ca }),
     };

@@ -8,7 +8,7 @@ import { Outbox } from '../link/outbox.ts';
 import { WakeTimer } from '../link/timer.ts';
 import { attachedSchema, type ControlMessage, type Hello, parsePayload } from '../protocol/control.ts';
 import { controlSession, formatSession, readU32 } from '../protocol/envelope.ts';
-import { FairleadError, type WireCode } from '../protocol/errors.ts';
+import { FairleadError, type WireCode, wireCodes } from '../protocol/errors.ts';
 import { frameTypes } from '../protocol/frame.ts';
 import type { OpenRequest } from '../protocol/open.ts';
 import { type PathLimits, Session } from '../protocol/session.ts';
@@ -149,8 +149,10 @@ export class NodeSession {
         // A token that ran out on a live link may have been replaced meanwhile: that is the next attempt's to see.
         if (!linkWasUp) this.#failDials(error);
         break;
-      case 'ERR_FORBIDDEN':
-        return this.#giveUp(error, 'ERR_PRINCIPAL');
+      case 'ERR_FORBIDDEN': {
+        const refusal = asAgentRefusal(error);
+        return this.#giveUp(refusal ?? error, refusal?.code ?? 'ERR_PRINCIPAL');
+      }
       case 'ERR_CONFIG':
       case 'ERR_PROTOCOL':
         return this.#giveUp(error, 'ERR_PROTOCOL');
@@ -270,6 +272,15 @@ export class NodeSession {
 function randomSession(): bigint {
   const id = randomBytes(8).readBigUInt64BE();
   return id === controlSession ? randomSession() : id;
+}
+
+/** The agent's own reason, which the broker passes on as `CODE: reason` when it closes the link. */
+function asAgentRefusal(error: FairleadError): (FairleadError & { readonly code: WireCode }) | undefined {
+  const code = /: (E[A-Z_]+): /.exec(error.message)?.[1] ?? '';
+  if (!Object.hasOwn(wireCodes, code)) return undefined;
+  return new FairleadError(code as WireCode, error.message, { cause: error }) as FairleadError & {
+    readonly code: WireCode;
+  };
 }
 
 function isHopeless(error: FairleadError): boolean {

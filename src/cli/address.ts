@@ -1,0 +1,90 @@
+// Addresses as they are written on the command line. Must accept an IPv6 address only in brackets, where
+// a port follows it: without them "::1:22" has two readings.
+
+import { isIP, isIPv6 } from 'node:net';
+import { InvalidArgumentError } from 'commander';
+
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface ForwardSpec {
+  readonly bind: HostPort;
+  readonly node: string;
+  readonly target: HostPort;
+}
+
+/** Node names are as in tokens and URLs (docs/protocol.md): what DNS would take, in lower case. */
+const nodeName = /^[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?$/;
+
+export function parseNode(text: string): string {
+  if (!nodeName.test(text))
+    throw new InvalidArgumentError(
+      `A node name is lower-case letters, digits, ".", "_" and "-", such as "edge-1".`,
+    );
+  return text;
+}
+
+/** `HOST:PORT` of something to reach. */
+export function parseTarget(text: string): HostPort {
+  const parts = splitAddress(text);
+  if (parts?.length !== 2) throw new InvalidArgumentError('Write HOST:PORT, such as "127.0.0.1:22".');
+  return { host: hostOf(parts[0]), port: portOf(parts[1], 1) };
+}
+
+/** `[HOST:]PORT` to listen on; port 0 picks a free one. */
+export function parseListen(text: string): HostPort {
+  const parts = splitAddress(text);
+  if (parts?.length === 1) return { host: '127.0.0.1', port: portOf(parts[0], 0) };
+  if (parts?.length !== 2)
+    throw new InvalidArgumentError('Write HOST:PORT, such as "127.0.0.1:8080" or "[::1]:8080".');
+  return { host: hostOf(parts[0]), port: portOf(parts[1], 0) };
+}
+
+/** `[BIND:]PORT:NODE:HOST:PORT`. */
+export function parseForward(text: string): ForwardSpec {
+  const parts = splitAddress(text) ?? [];
+  if (parts.length === 4) parts.unshift('127.0.0.1');
+  const [bind, port, node, host, hostPort] = parts;
+  if (parts.length !== 5 || node === undefined)
+    throw new InvalidArgumentError(
+      'Write [BIND:]PORT:NODE:HOST:PORT, such as "8022:edge-1:127.0.0.1:22"; IPv6 goes in brackets.',
+    );
+  return {
+    bind: { host: hostOf(bind), port: portOf(port, 0) },
+    node: parseNode(node),
+    target: { host: hostOf(host), port: portOf(hostPort, 1) },
+  };
+}
+
+export function formatAddress(host: string, port: number): string {
+  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** The parts between colons that are not in brackets, or undefined where brackets do not match. */
+function splitAddress(text: string): string[] | undefined {
+  const parts = text.match(/\[[^\]]*\]|[^:[\]]+/g) ?? [];
+  return parts.join(':') === text ? parts : undefined;
+}
+
+function hostOf(text: string | undefined): string {
+  const bracketed = /^\[(.*)\]$/.exec(text ?? '')?.[1];
+  if (bracketed !== undefined) {
+    if (!isIPv6(bracketed)) throw new InvalidArgumentError(`"${bracketed}" is not an IPv6 address.`);
+    return bracketed;
+  }
+  const host = text ?? '';
+  // All digits and dots is an address or a mistake, never a name.
+  const isName = host.length <= 253 && /^[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_.])?$/.test(host);
+  if (isIP(host) === 0 && (!isName || /^[\d.]+$/.test(host)))
+    throw new InvalidArgumentError(`"${host}" is neither a host name nor an address.`);
+  return host;
+}
+
+function portOf(text: string | undefined, lowest: number): number {
+  const port = /^\d{1,5}$/.test(text ?? '') ? Number(text) : Number.NaN;
+  if (!(port >= lowest && port <= 65_535))
+    throw new InvalidArgumentError(`"${text}" is not a port from ${lowest} to 65535.`);
+  return port;
+}

@@ -1,0 +1,75 @@
+// `fairlead agent`: serves a node until it is told to stop, then lets open streams finish.
+
+import { type Command, Option } from 'commander';
+import { startAgent } from '../agent/index.ts';
+import { parseNode } from './address.ts';
+import { addBrokerOptions, type BrokerOptions, brokerAccess } from './credentials.ts';
+import { parseSeconds } from './duration.ts';
+import { addLogOption, createLog, type LogOptions } from './log.ts';
+import { firstSignal } from './signals.ts';
+import { version } from './version.ts';
+
+interface AgentCommandOptions extends BrokerOptions, LogOptions {
+  readonly node: string;
+  readonly allow: string[];
+  readonly instance?: string;
+  readonly drain: number;
+}
+
+export function addAgentCommand(program: Command): void {
+  const command = program
+    .command('agent')
+    .summary('serve a node: connect dialers to what it reaches')
+    .description('Serves a node: connects dialers to those targets that --allow names, and to nothing else.')
+    .requiredOption('--node <name>', 'the name that dialers use', parseNode)
+    .requiredOption(
+      '--allow <host:port...>',
+      'what dialers may reach, repeatable: HOST:PORT, CIDR:PORT, HOST:FROM-TO, "*" for any host or port',
+    )
+    .option('--instance <name>', 'tells apart agents of one node; default: random')
+    .addOption(
+      new Option('--drain <seconds>', 'how long open streams may go on after SIGTERM')
+        .argParser(parseSeconds)
+        .default(30),
+    )
+    .addHelpText(
+      'after',
+      [
+        '',
+        'Names are resolved here, and the address that comes out must be allowed too. The link-local range',
+        '(cloud metadata) is refused unless it is named. On SIGTERM or SIGINT it takes no new streams and lets',
+        'open ones finish; a second signal ends it at once.',
+        '',
+        'Examples:',
+        '  fairlead agent --broker wss://broker.example.com --node edge-1 --token-file edge-1.token \\',
+        '      --allow 127.0.0.1:22 --allow 10.0.0.0/24:8000-8999',
+      ].join('\n'),
+    );
+  addBrokerOptions(command);
+  addLogOption(command).action(runAgent);
+}
+
+async function runAgent(options: AgentCommandOptions): Promise<void> {
+  const log = await createLog(options);
+  const access = await brokerAccess(options, log);
+  const stop = new AbortController();
+  const told = firstSignal().finally(() => stop.abort());
+  const agent = await startAgent({
+    ...access,
+    node: options.node,
+    allow: options.allow,
+    version,
+    log,
+    signal: stop.signal,
+    ...(options.instance === undefined ? {} : { instance: options.instance }),
+  }).catch((error: unknown) => {
+    // Told to stop while it waited for the broker: nothing was begun, so nothing has failed.
+    if (stop.signal.aborted) return undefined;
+    throw error;
+  });
+  if (agent === undefined) return;
+  log.info({ listen: [], node: agent.node, instance: agent.instance }, 'ready');
+  const signal = await told;
+  log.info({ signal, seconds: options.drain }, 'draining');
+  await agent.drain(options.drain * 1000);
+}

@@ -1,0 +1,76 @@
+// `fairlead broker`: runs a broker until it is told to stop, then lets its peers move before it goes.
+
+import { type Command, Option } from 'commander';
+import { startBroker } from '../broker/index.ts';
+import { formatAddress, type HostPort, parseListen } from './address.ts';
+import { readSecret, readText } from './credentials.ts';
+import { UsageError } from './failure.ts';
+import { addLogOption, createLog, type LogOptions } from './log.ts';
+import { firstSignal } from './signals.ts';
+import { version } from './version.ts';
+
+interface BrokerCommandOptions extends LogOptions {
+  readonly listen: HostPort;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly authSecretFile: string;
+  readonly issuer?: string;
+  readonly audience?: string;
+}
+
+export function addBrokerCommand(program: Command): void {
+  const command = program
+    .command('broker')
+    .summary('run a broker, which agents and dialers connect to')
+    .description('Runs a broker: agents and dialers connect to it, and it passes their messages on.')
+    .addOption(
+      new Option('--listen <address>', 'HOST:PORT to listen on; port 0 picks a free one')
+        .argParser(parseListen)
+        .default({ host: '127.0.0.1', port: 8080 }, '127.0.0.1:8080'),
+    )
+    .option('--tls-cert <file>', 'PEM certificate chain; with --tls-key, serve wss:// and https://')
+    .option('--tls-key <file>', 'PEM private key of --tls-cert')
+    .requiredOption('--auth-secret-file <file>', 'secret that tokens are signed with, at least 32 bytes')
+    .option('--issuer <name>', 'take only tokens that name this issuer')
+    .option('--audience <name>', 'take only tokens that name this audience')
+    .addHelpText(
+      'after',
+      [
+        '',
+        'On SIGTERM or SIGINT it tells its peers to move and then stops; a second signal ends it at once.',
+        '',
+        'Examples:',
+        '  (umask 077; head -c 32 /dev/urandom | base64 > secret)',
+        '  fairlead broker --auth-secret-file secret',
+        '  fairlead broker --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --auth-secret-file secret',
+      ].join('\n'),
+    );
+  addLogOption(command).action(runBroker);
+}
+
+async function runBroker(options: BrokerCommandOptions): Promise<void> {
+  const log = await createLog(options);
+  if ((options.tlsCert === undefined) !== (options.tlsKey === undefined))
+    throw new UsageError('--tls-cert and --tls-key go together: give both or neither');
+  const tls =
+    options.tlsCert !== undefined && options.tlsKey !== undefined
+      ? { cert: await readText(options.tlsCert), key: await readText(options.tlsKey) }
+      : undefined;
+  const broker = await startBroker({
+    host: options.listen.host,
+    port: options.listen.port,
+    secret: await readSecret(options.authSecretFile, log),
+    version,
+    issuer: options.issuer,
+    audience: options.audience,
+    tls,
+    log,
+  });
+  log.info(
+    { listen: [formatAddress(broker.address.address, broker.address.port)], url: broker.url },
+    'ready',
+  );
+  const signal = await firstSignal();
+  log.info({ signal }, 'draining');
+  await broker.drain();
+}

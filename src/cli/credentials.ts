@@ -1,0 +1,110 @@
+// Which broker, with which token: flags first, then the environment. Never puts a token or a secret into a
+// message: what is wrong with one is said without showing it.
+
+import { readFile, stat } from 'node:fs/promises';
+import type { Command } from 'commander';
+import type { Logger } from 'pino';
+import { Failure, UsageError } from './failure.ts';
+
+export interface BrokerOptions {
+  readonly broker?: string;
+  readonly tokenFile?: string;
+  readonly ca?: string;
+  readonly insecure?: boolean;
+}
+
+export interface BrokerAccess {
+  readonly url: string;
+  /** Read again for every link, so that a token that was replaced on disk is used. */
+  readonly token: () => Promise<string>;
+  /** PEM. */
+  readonly ca?: string;
+  readonly insecure: boolean;
+}
+
+export function addBrokerOptions(command: Command): Command {
+  return command
+    .option('--broker <url>', 'where the broker is: wss://HOST[:PORT] (or FAIRLEAD_BROKER)')
+    .option('--token-file <file>', 'file that holds the token (or FAIRLEAD_TOKEN_FILE, or FAIRLEAD_TOKEN)')
+    .option('--ca <file>', "PEM file of certificates to trust instead of the system's")
+    .option('--insecure', 'allow ws:// to a broker that is not on this machine: anyone between can read all');
+}
+
+/** Everything that can be wrong before the network is asked, found at once. */
+export async function brokerAccess(options: BrokerOptions, log: Logger): Promise<BrokerAccess> {
+  const url = options.broker ?? process.env.FAIRLEAD_BROKER;
+  if (url === undefined || url === '')
+    throw new UsageError('no broker given: add --broker URL or set FAIRLEAD_BROKER');
+  checkBrokerUrl(url);
+  const token = tokenSource(options);
+  await token();
+  const file = tokenFileOf(options);
+  if (file !== undefined) await warnIfWorldReadable(file, log);
+  const ca = options.ca === undefined ? undefined : await readText(options.ca);
+  if (ca !== undefined && !ca.includes('-----BEGIN CERTIFICATE-----'))
+    throw new Failure(`${options.ca} holds no certificate: --ca takes a PEM file`);
+  return { url, token, insecure: options.insecure ?? false, ...(ca === undefined ? {} : { ca }) };
+}
+
+/** A secret file as it is: the newline that editors leave is the reader's to drop. */
+export async function readSecret(file: string, log: Logger): Promise<string> {
+  let secret: string;
+  try {
+    secret = await readText(file);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    throw new Failure(
+      `there is no secret file ${file}: make one with "(umask 077; head -c 32 /dev/urandom | base64 > ${file})"`,
+    );
+  }
+  await warnIfWorldReadable(file, log);
+  return secret;
+}
+
+export async function readText(file: string): Promise<string> {
+  return await readFile(file, 'utf8');
+}
+
+function tokenFileOf(options: BrokerOptions): string | undefined {
+  return options.tokenFile ?? (process.env.FAIRLEAD_TOKEN_FILE || undefined);
+}
+
+function tokenSource(options: BrokerOptions): () => Promise<string> {
+  const file = tokenFileOf(options);
+  if (file !== undefined)
+    return async () => checkToken(await readText(file), `${file} does not hold a token`);
+  const token = process.env.FAIRLEAD_TOKEN;
+  if (token === undefined || token === '')
+    throw new UsageError(
+      'no token given: add --token-file FILE or set FAIRLEAD_TOKEN_FILE or FAIRLEAD_TOKEN',
+    );
+  return async () => checkToken(token, 'FAIRLEAD_TOKEN is not a token');
+}
+
+/** Only the shape: whether it is good is the broker's to say. It must at least fit into a header. */
+function checkToken(text: string, complaint: string): string {
+  const token = text.trim();
+  if (!/^[\w-]+(\.[\w-]+){2}$/.test(token))
+    throw new Failure(`${complaint}: it should be one line as printed by "fairlead token"`);
+  return token;
+}
+
+function checkBrokerUrl(text: string): void {
+  const example = 'such as wss://broker.example.com or ws://127.0.0.1:8080';
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    throw new UsageError(`"${text}" is not a broker URL: write --broker with one ${example}`);
+  }
+  if (!['ws:', 'wss:', 'http:', 'https:'].includes(url.protocol) || url.hostname === '')
+    throw new UsageError(`"${text}" is not a broker URL: write --broker with one ${example}`);
+  if (url.username !== '' || url.password !== '')
+    throw new UsageError('a broker URL holds no user or password: the token goes into --token-file');
+}
+
+async function warnIfWorldReadable(file: string, log: Logger): Promise<void> {
+  const { mode } = await stat(file);
+  if ((mode & 0o004) !== 0)
+    log.warn({ file }, `every user of this machine can read this file: chmod 600 ${file}`);
+}

@@ -1,0 +1,82 @@
+// `fairlead dial`: one stream as stdin and stdout, so that it fits where a command is wanted, such as ssh's
+// ProxyCommand. Nothing but the stream's bytes may go to stdout.
+
+import { createWriteStream, fstatSync } from 'node:fs';
+import { Socket } from 'node:net';
+import type { Writable } from 'node:stream';
+import { finished, pipeline } from 'node:stream/promises';
+import { isatty } from 'node:tty';
+import type { Command } from 'commander';
+import { connect, type StreamSocket } from '../client/index.ts';
+import { type HostPort, parseNode, parseTarget } from './address.ts';
+import { addBrokerOptions, type BrokerOptions, brokerAccess } from './credentials.ts';
+import { exitCodes } from './failure.ts';
+import { addLogOption, createLog, type LogOptions } from './log.ts';
+import { exitCodeOfSignal, firstSignal } from './signals.ts';
+
+interface DialOptions extends BrokerOptions, LogOptions {}
+
+export function addDialCommand(program: Command): void {
+  const command = program
+    .command('dial')
+    .summary('connect stdin and stdout to a target behind a node')
+    .description('Connects stdin and stdout to a target that the agent of NODE reaches.')
+    .argument('<node>', 'whose agent connects', parseNode)
+    .argument('<host:port>', 'what it connects to', parseTarget)
+    .addHelpText(
+      'after',
+      [
+        '',
+        'Examples:',
+        '  fairlead dial --broker wss://broker.example.com --token-file me.token edge-1 127.0.0.1:7777 < request',
+        '  ssh -o ProxyCommand="fairlead dial --broker wss://broker.example.com --token-file me.token edge-1 %h:%p" \\',
+        '      user@127.0.0.1',
+      ].join('\n'),
+    );
+  addBrokerOptions(command);
+  addLogOption(command, 'warn').action(dial);
+}
+
+async function dial(node: string, target: HostPort, options: DialOptions): Promise<void> {
+  const log = await createLog(options);
+  const broker = connect(await brokerAccess(options, log));
+  try {
+    const socket = broker.dialStream({ node, ...target, allowHalfOpen: true });
+    const signal = await Promise.race([exchange(socket), firstSignal()]);
+    if (signal !== undefined) {
+      socket.destroy();
+      process.exitCode = exitCodeOfSignal(signal);
+    }
+  } finally {
+    await broker.close();
+    // A terminal or a pipe that nobody ends would keep the process.
+    process.stdin.destroy();
+  }
+  if (process.exitCode !== undefined && process.exitCode !== exitCodes.done) process.exit();
+}
+
+/** Both ways until both have ended and the agent has every byte. */
+async function exchange(socket: StreamSocket): Promise<undefined> {
+  const stdout = openStdout();
+  const closed = finished(socket);
+  try {
+    await Promise.all([pipeline(process.stdin, socket), pipeline(socket, stdout), closed]);
+  } catch (error) {
+    socket.destroy();
+    // The reader has what it wanted, as in "fairlead dial … | head": no error of ours, but not done either.
+    if (!(error instanceof Error && 'code' in error && error.code === 'EPIPE' && stdout.errored === error))
+      throw error;
+    process.exitCode = exitCodes.failed;
+  }
+}
+
+/**
+ * stdout as a stream of our own: `process.stdout` never closes its descriptor, and whoever reads must see
+ * that the target has ended while stdin is still open.
+ */
+function openStdout(): Writable {
+  if (isatty(1)) return process.stdout;
+  const status = fstatSync(1);
+  if (status.isFIFO() || status.isSocket()) return new Socket({ fd: 1, readable: false, writable: true });
+  return createWriteStream('', { fd: 1 });
+}

@@ -1,0 +1,51 @@
+// `fairlead forward`: local TCP ports, each connection a stream to a target behind a node.
+
+import type { Command } from 'commander';
+import { connect } from '../client/index.ts';
+import { type ForwardSpec, parseForward } from './address.ts';
+import { addBrokerOptions, type BrokerOptions, brokerAccess } from './credentials.ts';
+import { type LocalListener, listenLocally } from './local-listener.ts';
+import { addLogOption, createLog, type LogOptions } from './log.ts';
+import { firstSignal } from './signals.ts';
+
+interface ForwardOptions extends BrokerOptions, LogOptions {}
+
+export function addForwardCommand(program: Command): void {
+  const command = program
+    .command('forward')
+    .summary('listen on local ports for targets behind nodes')
+    .description('Listens on local ports; each connection goes to a target that the agent of NODE reaches.')
+    .argument(
+      '<[bind:]port:node:host:port...>',
+      'what to listen on (port 0 picks a free one) and where it leads',
+      (text: string, before: ForwardSpec[] = []) => [...before, parseForward(text)],
+    )
+    .addHelpText(
+      'after',
+      [
+        '',
+        'Without a bind address it listens on 127.0.0.1, for this machine only.',
+        '',
+        'Examples:',
+        '  fairlead forward --broker wss://broker.example.com --token-file me.token 8022:edge-1:127.0.0.1:22',
+        '  fairlead forward 0.0.0.0:8443:edge-1:10.0.0.5:443 "[::1]:9090:edge-2:[fd00::7]:9090"',
+      ].join('\n'),
+    );
+  addBrokerOptions(command);
+  addLogOption(command).action(forward);
+}
+
+async function forward(specs: ForwardSpec[], options: ForwardOptions): Promise<void> {
+  const log = await createLog(options);
+  const broker = connect(await brokerAccess(options, log));
+  const listeners: LocalListener[] = [];
+  try {
+    for (const spec of specs) listeners.push(await listenLocally(broker, spec, log));
+    log.info({ listen: listeners.map((listener) => listener.address) }, 'ready');
+    const signal = await firstSignal();
+    log.info({ signal }, 'closing');
+  } finally {
+    await Promise.all(listeners.map((listener) => listener.close()));
+    await broker.close();
+  }
+}

@@ -1,0 +1,94 @@
+// A TCP listener whose connections each become a stream to one target behind a node.
+// A connection that fails resets its own local socket and touches no other.
+
+import { createServer, type Server, type Socket } from 'node:net';
+import type { Logger } from 'pino';
+import type { BrokerClient } from '../client/index.ts';
+import { Splice, SpliceReader } from '../link/splice.ts';
+import { FairleadError } from '../protocol/errors.ts';
+import type { Stream } from '../protocol/stream.ts';
+import { type ForwardSpec, formatAddress, type HostPort } from './address.ts';
+
+export interface LocalListener {
+  /** The bound address, the port that was picked included. */
+  readonly address: string;
+  readonly port: number;
+  /** Takes no more connections; resolves when those that are open have ended or were reset. */
+  close(): Promise<void>;
+}
+
+/** Joins a socket that a server accepted, which cannot be given an `onread`, to a stream. */
+class AcceptedReader extends SpliceReader {
+  constructor(socket: Socket) {
+    super();
+    socket.on('data', (chunk) => {
+      if (this.target?.write(chunk) === false) socket.pause();
+    });
+  }
+  private target: Stream | undefined;
+
+  override feed(stream: Stream | undefined): void {
+    this.target = stream;
+  }
+}
+
+/** @throws the system's error where the address cannot be bound */
+export async function listenLocally(
+  broker: BrokerClient,
+  spec: ForwardSpec,
+  log: Logger,
+): Promise<LocalListener> {
+  const open = new Set<Socket>();
+  // Paused: a splice reads once it has a stream to write to.
+  const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (local) => {
+    open.add(local);
+    local.once('close', () => open.delete(local));
+    join(broker, spec, local, log);
+  });
+  await listen(server, spec.bind);
+  const bound = server.address();
+  if (bound === null || typeof bound === 'string') throw new Error('a TCP listener without an address');
+  return {
+    address: formatAddress(bound.address, bound.port),
+    port: bound.port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const local of open) local.resetAndDestroy();
+      }),
+  };
+}
+
+function join(broker: BrokerClient, spec: ForwardSpec, local: Socket, log: Logger): void {
+  const facts = { node: spec.node, target: formatAddress(spec.target.host, spec.target.port) };
+  const report = (error: Error | undefined): void => {
+    // A local program that hangs up is everyday; what the far end says is news.
+    if (error instanceof FairleadError)
+      log.warn({ ...facts, code: error.code, err: error.message }, 'connection failed');
+    else if (error !== undefined) log.debug({ ...facts, err: error.message }, 'connection broken');
+  };
+  let splice: Splice | undefined;
+  try {
+    // Optimistic: what the local program says first travels with the request to connect.
+    const stream = broker.openStream(spec.node, spec.target, {
+      data: (chunk) => splice?.data(chunk),
+      end: () => splice?.end(),
+      writable: () => splice?.writable(),
+      closed: (error) => splice?.closed(error),
+    });
+    splice = new Splice(local, new AcceptedReader(local), stream, { ended: report });
+  } catch (error) {
+    local.resetAndDestroy();
+    report(error instanceof Error ? error : new Error(String(error)));
+  }
+}
+
+function listen(server: Server, bind: HostPort): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host: bind.host, port: bind.port }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}

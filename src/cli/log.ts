@@ -1,0 +1,32 @@
+// The log: JSON lines on stderr, or pretty lines where stderr is a terminal. Data never goes here, nor a
+// secret: nothing is logged that a token or a secret file holds.
+
+import { type Command, Option } from 'commander';
+import pino, { type DestinationStream, type Logger } from 'pino';
+
+const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+type Level = (typeof levels)[number];
+
+export interface LogOptions {
+  readonly logLevel: Level;
+}
+
+export function addLogOption(command: Command, level: Level = 'info'): Command {
+  return command.addOption(
+    new Option('--log-level <level>', 'least level to log').choices(levels).default(level),
+  );
+}
+
+/** Synchronous, so that the last line before an exit is written. */
+export async function createLog(options: LogOptions): Promise<Logger> {
+  const destination = process.stderr.isTTY
+    ? await prettyDestination()
+    : pino.destination({ dest: 2, sync: true });
+  return pino({ level: options.logLevel, base: null }, destination);
+}
+
+/** Loaded where it is needed: half of a short command's start would go into it. */
+async function prettyDestination(): Promise<DestinationStream> {
+  const { default: pretty } = await import('pino-pretty');
+  return pretty({ destination: 2, sync: true, ignore: 'pid,hostname', translateTime: 'HH:MM:ss.l' });
+}

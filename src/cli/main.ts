@@ -1,0 +1,67 @@
+// The command line's entry: assembles the commands and turns whatever goes wrong into one line and an exit
+// code. Must never let a stack trace out.
+
+import { Command } from 'commander';
+import { describe, exitCodeOf, exitCodes } from './failure.ts';
+import { version } from './version.ts';
+
+/** Loaded when named, so that a `dial`, which ssh starts for every connection, does not wait for a broker's modules. */
+const loaders: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
+  broker: async () => (await import('./broker.ts')).addBrokerCommand,
+  agent: async () => (await import('./agent.ts')).addAgentCommand,
+  dial: async () => (await import('./dial.ts')).addDialCommand,
+  forward: async () => (await import('./forward.ts')).addForwardCommand,
+  token: async () => (await import('./token.ts')).addTokenCommand,
+  nodes: async () => (await import('./nodes.ts')).addNodesCommand,
+  up: async () => (await import('./up.ts')).addUpCommand,
+};
+
+async function buildProgram(): Promise<Command> {
+  const program = new Command('fairlead')
+    .description('Reach TCP services behind NAT through a broker that holds no stream state.')
+    .version(version)
+    .showSuggestionAfterError()
+    .exitOverride()
+    // Errors are printed below, in one place and in one line.
+    .configureOutput({ outputError: () => {} })
+    .addHelpText(
+      'after',
+      [
+        '',
+        'Start with "fairlead up": broker and agent in one process, and lines to paste.',
+        'Environment: FAIRLEAD_BROKER, FAIRLEAD_TOKEN_FILE and FAIRLEAD_TOKEN stand in for the flags.',
+        'Exit codes: 0 done, 1 failed, 2 wrong usage; 128 + N where a second signal N ended it.',
+      ].join('\n'),
+    );
+  const named = loaders[process.argv[2] ?? ''];
+  for (const load of named === undefined ? Object.values(loaders) : [named]) (await load())(program);
+  return program;
+}
+
+function fail(program: Command, error: unknown): void {
+  const code = exitCodeOf(error);
+  process.exitCode = code;
+  if (code === exitCodes.done) return;
+  const command = program.commands.find((candidate) => process.argv[2] === candidate.name());
+  const help = `fairlead${command === undefined ? '' : ` ${command.name()}`} --help`;
+  const advice = code === exitCodes.usage ? `; see "${help}"` : '';
+  process.stderr.write(`fairlead: ${describe(error)}${advice}\n`);
+}
+
+const program = await buildProgram();
+
+process.on('uncaughtException', (error) => {
+  fail(program, error);
+  process.exit();
+});
+
+if (process.argv.length <= 2) {
+  program.outputHelp({ error: true });
+  process.exitCode = exitCodes.usage;
+} else {
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    fail(program, error);
+  }
+}
