@@ -1,4 +1,3 @@
 // What the rest of the project may use of the agent.
 
-export { type Agent, startAgent } from './agent.ts';
-export type { AgentLog, AgentOptions } from './options.ts';
+export { startAgent } from './agent.ts';

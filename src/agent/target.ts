@@ -16,7 +16,7 @@ export interface TargetPolicy {
 
 export type Resolve = (host: string) => Promise<readonly string[]>;
 
-export async function resolveWithSystem(host: string): Promise<readonly string[]> {
+async function resolveWithSystem(host: string): Promise<readonly string[]> {
   const answers = await lookup(host, { all: true, verbatim: true });
   return answers.map(({ address }) => address);
 }
@@ -124,7 +124,7 @@ function rethrow(where: string): (error: unknown) => never {
 }
 
 /** Node's error as the dialer is to see it: Node's code, where the protocol has it. */
-export function rethrowable(error: unknown, where: string): FairleadError {
+function rethrowable(error: unknown, where: string): FairleadError {
   if (error instanceof FairleadError) return error;
   const code = (error as NodeJS.ErrnoException | undefined)?.code ?? '';
   if (code === 'ENOTFOUND' || code.startsWith('EAI_') || code === 'ENODATA') return noAddress(where);

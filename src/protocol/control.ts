@@ -20,11 +20,10 @@ export const helloSchema = z.object({
 export type Hello = z.infer<typeof helloSchema>;
 
 /** What a dial token allows, as the agent needs to know it. */
-export const grantsSchema = z.object({
+const grantsSchema = z.object({
   /** `HOST:PORT` patterns; absent means whatever the agent allows. */
   targets: z.optional(z.array(z.string().check(z.maxLength(512))).check(z.maxLength(256))),
 });
-export type Grants = z.infer<typeof grantsSchema>;
 
 /** Broker to agent: this principal, just authenticated, is on this session's link. */
 export const attachSchema = z.object({
@@ -105,7 +104,7 @@ export function parsePayload<Schema extends z.ZodMiniType>(
   return parsed.data;
 }
 
-/** Room in a REAUTH, PING or PONG is the payload as it is. */
+/** A frame type's name, for errors and logs. */
 export function controlTypeName(type: number): string {
   return Object.entries(frameTypes).find(([, number]) => number === type)?.[0] ?? `type ${type}`;
 }

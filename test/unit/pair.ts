@@ -12,7 +12,7 @@ import {
 import type { Stream, StreamHandler } from '../../src/protocol/stream.ts';
 
 export const sessionId = 0x0123456789abcdefn;
-export const path: PathLimits = {
+const path: PathLimits = {
   maxMessageBytes: 262_144,
   inFlightBytes: 16_777_216,
   messagesAreDear: false,
