@@ -2,9 +2,10 @@
 
 import { type Command, Option } from 'commander';
 import { startBroker } from '../broker/index.ts';
+import { FairleadError } from '../protocol/errors.ts';
 import { formatAddress, type HostPort, parseListen } from './address.ts';
 import { readSecret, readText } from './credentials.ts';
-import { UsageError } from './failure.ts';
+import { Failure, UsageError } from './failure.ts';
 import { addLogOption, createLog, type LogOptions } from './log.ts';
 import { firstSignal } from './signals.ts';
 import { version } from './version.ts';
@@ -65,6 +66,9 @@ async function runBroker(options: BrokerCommandOptions): Promise<void> {
     audience: options.audience,
     tls,
     log,
+  }).catch((error: unknown) => {
+    // The flags were checked before: what is left is in the files that they name.
+    throw error instanceof FairleadError ? new Failure(error.message) : error;
   });
   log.info(
     { listen: [formatAddress(broker.address.address, broker.address.port)], url: broker.url },

@@ -46,6 +46,8 @@ export async function brokerAccess(options: BrokerOptions, log: Logger): Promise
   return { url, token, insecure: options.insecure ?? false, ...(ca === undefined ? {} : { ca }) };
 }
 
+const leastSecretBytes = 32;
+
 /** A secret file as it is: the newline that editors leave is the reader's to drop. */
 export async function readSecret(file: string, log: Logger): Promise<string> {
   let secret: string;
@@ -57,12 +59,22 @@ export async function readSecret(file: string, log: Logger): Promise<string> {
       `there is no secret file ${file}: make one with "(umask 077; head -c 32 /dev/urandom | base64 > ${file})"`,
     );
   }
+  // RFC 7518 §3.2: an HS256 key is at least as long as the hash.
+  if (Buffer.byteLength(secret.trimEnd()) < leastSecretBytes)
+    throw new Failure(
+      `${file} holds less than ${leastSecretBytes} bytes, too few for a secret: "head -c 32 /dev/urandom | base64" makes one`,
+    );
   await warnIfWorldReadable(file, log);
   return secret;
 }
 
 export async function readText(file: string): Promise<string> {
-  return await readFile(file, 'utf8');
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    // Reading a directory, for one, fails without saying which.
+    throw error instanceof Error ? Object.assign(error, { path: file }) : error;
+  }
 }
 
 function tokenFileOf(options: BrokerOptions): string | undefined {

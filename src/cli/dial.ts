@@ -1,8 +1,9 @@
 // `fairlead dial`: one stream as stdin and stdout, so that it fits where a command is wanted, such as ssh's
 // ProxyCommand. Nothing but the stream's bytes may go to stdout.
 
-import { createWriteStream, fstatSync } from 'node:fs';
+import { closeSync, createWriteStream, fstatSync, openSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { devNull } from 'node:os';
 import type { Writable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 import { isatty } from 'node:tty';
@@ -77,6 +78,12 @@ async function exchange(socket: StreamSocket): Promise<undefined> {
 function openStdout(): Writable {
   if (isatty(1)) return process.stdout;
   const status = fstatSync(1);
-  if (status.isFIFO() || status.isSocket()) return new Socket({ fd: 1, readable: false, writable: true });
-  return createWriteStream('', { fd: 1 });
+  if (!status.isFIFO() && !status.isSocket()) return createWriteStream('', { fd: 1, autoClose: false });
+  const stdout = new Socket({ fd: 1, readable: false, writable: true });
+  return stdout.once('close', () => {
+    // libuv leaves descriptors up to 2 open when their streams close. The number stays taken, so that no file
+    // of ours becomes stdout.
+    closeSync(1);
+    openSync(devNull, 'w');
+  });
 }

@@ -25,7 +25,7 @@ interface SystemError {
 /** What people can do about the failures that they meet first. */
 const hints: Readonly<Record<string, string>> = {
   ERR_UNAUTHORIZED: 'make a new one with "fairlead token", using the same secret file as the broker',
-  ERR_FORBIDDEN: 'the token must name this node: see "fairlead token --help"',
+  ERR_FORBIDDEN: 'make a token that allows it: see "fairlead token --help"',
   ERR_NODE_UNREACHABLE: 'see "fairlead nodes" for the agents that are connected',
   ERR_BROKER_UNREACHABLE: 'check that the broker runs and that --broker names it',
   ERR_TARGET_DENIED: 'the agent must be started with --allow for this target',
@@ -34,6 +34,7 @@ const hints: Readonly<Record<string, string>> = {
 
 export function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError) return exitCodes.usage;
+  if (error instanceof FairleadError && error.code === 'ERR_CONFIG') return exitCodes.usage;
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
   return exitCodes.failed;
 }
@@ -42,6 +43,7 @@ export function exitCodeOf(error: unknown): number {
 export function describe(error: unknown): string {
   if (error instanceof FairleadError) {
     const hint = hints[error.code];
+    if (error.code === 'ERR_CONFIG') return oneLine(error.message);
     return oneLine(`${error.message} (${error.code})${hint === undefined ? '' : `: ${hint}`}`);
   }
   if (error instanceof CommanderError) return oneLine(error.message.replace(/^error: /, ''));
