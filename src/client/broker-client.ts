@@ -19,6 +19,8 @@ import { StreamSocket } from './stream-socket.ts';
 
 /** How long a dial waits for an agent that was there until now, in ms. */
 const returnGraceMs = 3_000;
+/** How many agents in a row may be found draining. */
+const dialAttempts = 3;
 
 export interface BrokerClient extends AsyncDisposable {
   /**
@@ -109,14 +111,15 @@ class SharedSessions implements BrokerClient {
   }
 
   async dial(options: DialOptions): Promise<StreamSocket> {
-    const socket = this.dialStream(options);
-    return await new Promise((resolve, reject) => {
-      socket.once('error', reject);
-      socket.once('connect', () => {
-        socket.off('error', reject);
-        resolve(socket);
-      });
-    });
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await connected(this.dialStream(options));
+      } catch (error) {
+        // An agent that began to drain as we asked: it dialled nothing, and its successor may.
+        const isDraining = error instanceof FairleadError && error.code === 'ERR_DRAINING';
+        if (!isDraining || attempt === dialAttempts) throw error;
+      }
+    }
   }
 
   openStream(node: string, request: OpenRequest, handler: StreamHandler): Stream {
@@ -176,6 +179,16 @@ class SharedSessions implements BrokerClient {
     this.#settings.signal?.removeEventListener('abort', this.#onAbort);
     for (const session of [...this.#sessions]) session.close('ERR_ABORTED', 'the broker client was closed');
   }
+}
+
+function connected(socket: StreamSocket): Promise<StreamSocket> {
+  return new Promise((resolve, reject) => {
+    socket.once('error', reject);
+    socket.once('connect', () => {
+      socket.off('error', reject);
+      resolve(socket);
+    });
+  });
 }
 
 function abortedBy(signal: AbortSignal): FairleadError {

@@ -69,6 +69,7 @@ export class NodeSession {
         now: () => performance.now(),
         outputReady: () => this.#outbox.ready(this.#session),
         wakeAt: (atMs) => this.#timer.wakeAt(atMs),
+        retired: (bytes) => this.#outbox.retire(bytes),
         goingAway: () => {
           if (this.#phase !== 'over') this.#phase = 'draining';
         },
@@ -103,10 +104,15 @@ export class NodeSession {
 
   /** @throws FairleadError where the session takes no more streams */
   open(request: OpenRequest, handler: StreamHandler, timeoutMs: number): Stream {
-    const dial = new PendingDial(handler, (settled) => this.#pending.delete(settled));
+    const sinceMs = performance.now();
+    const dial = new PendingDial(
+      handler,
+      () => this.#unanswered(request, performance.now() - sinceMs),
+      (settled) => this.#pending.delete(settled),
+    );
     const stream = this.#session.open(request, dial);
     this.#pending.add(dial);
-    dial.begin(stream, timeoutMs, () => this.#dialTimeout(request, timeoutMs));
+    dial.begin(stream, timeoutMs);
     this.#idleSinceMs = undefined;
     return stream;
   }
@@ -227,23 +233,17 @@ export class NodeSession {
   }
 
   /** Why a dial took too long, as far as can be seen from here. */
-  #dialTimeout(request: OpenRequest, timeoutMs: number): FairleadError {
+  #unanswered(request: OpenRequest, waitedMs: number): FairleadError {
+    const waited = `${Math.round(waitedMs)} ms`;
     if (this.#keeper.link === undefined) {
       const why = this.#lastError?.message ?? 'it did not answer';
-      return new FairleadError(
-        'ERR_BROKER_UNREACHABLE',
-        `no link to the broker within ${timeoutMs} ms: ${why}`,
-        {
-          cause: this.#lastError,
-        },
-      );
+      return new FairleadError('ERR_BROKER_UNREACHABLE', `no link to the broker within ${waited}: ${why}`, {
+        cause: this.#lastError,
+      });
     }
     if (this.#agentIsGone) return this.#unserved();
     const target = `${request.host}:${request.port}`;
-    return new FairleadError(
-      'ETIMEDOUT',
-      `${target} at "${this.#options.node}": no answer within ${timeoutMs} ms`,
-    );
+    return new FairleadError('ETIMEDOUT', `${target} at "${this.#options.node}": no answer within ${waited}`);
   }
 
   // ── the end ──────────────────────────────────────────────────────────────────────────────────────

@@ -9,22 +9,24 @@ import type { Stream, StreamHandler } from '../protocol/stream.ts';
 export class PendingDial implements StreamHandler {
   readonly #user: StreamHandler;
   readonly #settled: (dial: PendingDial) => void;
+  /** Why no answer came, as only the link knows. */
+  readonly #whyUnanswered: () => FairleadError;
   #stream: Stream | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isSettled = false;
 
   /** `settled` is called once, when the dial is no longer pending. */
-  constructor(user: StreamHandler, settled: (dial: PendingDial) => void) {
+  constructor(user: StreamHandler, whyUnanswered: () => FairleadError, settled: (dial: PendingDial) => void) {
     this.#user = user;
+    this.#whyUnanswered = whyUnanswered;
     this.#settled = settled;
   }
 
-  /** `onTimeout` says why it took so long, as only the link knows. */
-  begin(stream: Stream, timeoutMs: number, onTimeout: () => FairleadError): void {
+  begin(stream: Stream, timeoutMs: number): void {
     this.#stream = stream;
     if (this.#isSettled) return;
     // Unreferenced: it is the user's socket that keeps the process alive.
-    this.#timer = setTimeout(() => this.fail(onTimeout()), timeoutMs).unref();
+    this.#timer = setTimeout(() => this.fail(this.#whyUnanswered()), timeoutMs).unref();
   }
 
   /** Ends the dial with an error of this side's. */
@@ -55,7 +57,9 @@ export class PendingDial implements StreamHandler {
   }
 
   closed(error: FairleadError | undefined): void {
-    if (this.#settle()) this.#user.closed(error);
+    if (!this.#settle()) return;
+    // There was nothing to resume yet: the wait was for an answer.
+    this.#user.closed(error?.code === 'ERR_RESUME_TIMEOUT' ? this.#whyUnanswered() : error);
   }
 
   #settle(): boolean {
