@@ -32,6 +32,8 @@ const hints: Readonly<Record<string, string>> = {
   ERR_GRANT_DENIED: 'the token must be made with --target for this target',
 };
 
+const certificateHint = 'name the certificate to trust with --ca, or the broker as its certificate does';
+
 export function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError) return exitCodes.usage;
   if (error instanceof FairleadError && error.code === 'ERR_CONFIG') return exitCodes.usage;
@@ -42,7 +44,7 @@ export function exitCodeOf(error: unknown): number {
 /** One line, without a trailing newline. */
 export function describe(error: unknown): string {
   if (error instanceof FairleadError) {
-    const hint = hints[error.code];
+    const hint = /certificate/.test(error.message) ? certificateHint : hints[error.code];
     if (error.code === 'ERR_CONFIG') return oneLine(error.message);
     return oneLine(`${error.message} (${error.code})${hint === undefined ? '' : `: ${hint}`}`);
   }
