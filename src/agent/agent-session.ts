@@ -83,6 +83,10 @@ export class AgentSession implements SessionHost, OutboxSource {
     this.outbox.ready(this);
   }
 
+  retired(bytes: Uint8Array): void {
+    this.outbox.retire(bytes);
+  }
+
   wakeAt(atMs: number): void {
     this.timer.wakeAt(atMs);
   }

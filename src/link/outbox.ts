@@ -2,7 +2,11 @@
 // front of the socket: what waits here can still be overtaken, what waits there cannot.
 
 import { Fifo } from '../protocol/fifo.ts';
+import { returnSegment } from '../protocol/segment-pool.ts';
 import { linkHighWaterBytes } from './link.ts';
+
+/** As many buffers as the pool would keep. */
+const maxRetirees = 64;
 
 export interface OutboxSource {
   /** The next message, or undefined where there is none for now. */
@@ -18,6 +22,10 @@ export class Outbox {
   private link: OutboxLink | undefined;
   private readonly turns = new Fifo<OutboxSource>();
   private readonly waiting = new Set<OutboxSource>();
+  /** Bytes given to the link so far. */
+  private handed = 0;
+  /** Buffers that sessions have let go, each with `handed` as it was then. */
+  private readonly retirees = new Fifo<{ readonly bytes: Uint8Array; readonly after: number }>();
   private scheduled = false;
   private readonly run = (): void => {
     this.scheduled = false;
@@ -27,6 +35,8 @@ export class Outbox {
   /** Where messages go from now on; undefined: nowhere, they stay with their sources. */
   use(link: OutboxLink | undefined): void {
     this.link = link;
+    // What the old link still holds is uncertain: its buffers are left to the collector.
+    while (this.retirees.shift() !== undefined);
     this.schedule();
   }
 
@@ -47,8 +57,25 @@ export class Outbox {
       this.waiting.delete(source);
       const message = source.pull();
       if (message === undefined) continue;
+      this.handed += message.length;
       link.send(message);
       this.enqueue(source);
+    }
+  }
+
+  /** A session needs `bytes` no more: they are used again once all that was handed over before has left. */
+  retire(bytes: Uint8Array): void {
+    const { link } = this;
+    if (link === undefined) return;
+    if (this.retirees.length < maxRetirees) this.retirees.push({ bytes, after: this.handed });
+    const left = this.handed - link.bufferedBytes;
+    for (
+      let first = this.retirees.peek();
+      first !== undefined && first.after <= left;
+      first = this.retirees.peek()
+    ) {
+      this.retirees.shift();
+      returnSegment(first.bytes);
     }
   }
 

@@ -3,7 +3,8 @@
 
 import type { OnReadOpts, Socket } from 'node:net';
 import { type FairleadError, type WireCode, wireCodes } from '../protocol/errors.ts';
-import { headroomBytes, maxFramePayloadBytes } from '../protocol/frame.ts';
+import { headroomBytes } from '../protocol/frame.ts';
+import { takeSegment } from '../protocol/segment-pool.ts';
 import type { Stream, StreamHandler } from '../protocol/stream.ts';
 
 /** A read of at least so much keeps its buffer; of a smaller one, the bytes are copied and the buffer used again. */
@@ -14,7 +15,7 @@ const worthABufferBytes = 16_384;
  * before {@link Splice} has taken over are refused by reading nothing: the socket is paused until then.
  */
 export class SpliceReader {
-  private buffer: Uint8Array = new Uint8Array(headroomBytes + maxFramePayloadBytes);
+  private buffer = takeSegment();
   private stream: Stream | undefined;
 
   readonly onread: OnReadOpts = {
@@ -32,7 +33,7 @@ export class SpliceReader {
     const { stream, buffer } = this;
     if (stream === undefined) return false;
     if (bytes < worthABufferBytes) return stream.write(buffer.subarray(headroomBytes, headroomBytes + bytes));
-    this.buffer = new Uint8Array(headroomBytes + maxFramePayloadBytes);
+    this.buffer = takeSegment();
     return stream.writeSegment(buffer, bytes);
   }
 }

@@ -37,6 +37,8 @@ export interface OutboundEvents {
   outputReady(): void;
   /** The stream has sent what needs an answer, or needs credit. */
   unsettled(stream: Stream): void;
+  /** The session refers to this buffer no longer; messages made of it may still be queued in the link. */
+  retired(bytes: Uint8Array): void;
   /** Frames of the stream were written that it may have been waiting for to end. */
   written(stream: Stream): void;
 }
@@ -49,6 +51,7 @@ export class Outbound {
   resentBytes = 0;
 
   private readonly events: OutboundEvents;
+  private readonly retire = (bytes: Uint8Array): void => this.events.retired(bytes);
   private readonly session: bigint;
   private readonly writer: MessageWriter;
   private readonly highWaterBytes: number;
@@ -170,7 +173,7 @@ export class Outbound {
     const half = stream.send;
     const before = half.acked;
     const inFlight = half.inFlight;
-    if (!half.acknowledge(offset)) return false;
+    if (!half.acknowledge(offset, this.retire)) return false;
     this.inFlightBytes += half.inFlight - inFlight;
     this.window.acknowledged(offset - before, this.inFlightBytes, this.events.now());
     this.events.outputReady();

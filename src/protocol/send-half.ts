@@ -4,6 +4,7 @@
 
 import { writeSession } from './envelope.ts';
 import { frameTypes, headroomBytes, maxFramePayloadBytes, writeFrameHeader } from './frame.ts';
+import { takeSegment } from './segment-pool.ts';
 
 /** Bytes of one stream with room in front for envelope and frame header: sent whole, it is a message as it is. */
 interface Segment {
@@ -66,7 +67,10 @@ export class SendHalf {
           tail !== undefined && !tail.sealed ? tail.length * 2 : 0,
         );
         const capacity = Math.min(maxFramePayloadBytes, wanted);
-        this.push(new Uint8Array(headroomBytes + capacity), 0);
+        this.push(
+          capacity === maxFramePayloadBytes ? takeSegment() : new Uint8Array(headroomBytes + capacity),
+          0,
+        );
         continue;
       }
       const length = Math.min(room, chunk.length - taken);
@@ -162,13 +166,17 @@ export class SendHalf {
     return segment;
   }
 
-  /** The peer has everything below `offset`; what it has is let go. Answers whether that was news. */
-  acknowledge(offset: number): boolean {
+  /**
+   * The peer has everything below `offset`; what it has is let go, `retire` called with each buffer. Answers
+   * whether that was news.
+   */
+  acknowledge(offset: number, retire: (bytes: Uint8Array) => void): boolean {
     if (offset <= this.acked) return false;
     this.acked = offset;
     let freed = 0;
     for (const segment of this.segments) {
       if (segment.start + segment.length > offset || !segment.sealed) break;
+      retire(segment.bytes);
       freed += 1;
     }
     if (freed === this.segments.length) this.segments = [];

@@ -40,6 +40,11 @@ export interface SessionHost {
   outputReady(): void;
   /** Call {@link Session.advance} at this time or soon after; an earlier time replaces a later one. */
   wakeAt(atMs: number): void;
+  /**
+   * The session refers to this buffer no longer. A host may use it again (segment-pool.ts) once everything that it
+   * pulled before has left the process; a peer can bring this about early, by acknowledging what is still queued.
+   */
+  retired?(bytes: Uint8Array): void;
   /** Agent: a dialer asks for a stream. Set its handler now; accept or reset it then or later. */
   opened?(stream: Stream, request: OpenRequest): void;
   /** The peer takes no new streams; those that are open go on. */
@@ -257,6 +262,10 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
 
   outputReady(): void {
     this.host.outputReady();
+  }
+
+  retired(bytes: Uint8Array): void {
+    this.host.retired?.(bytes);
   }
 
   unsettled(stream: Stream): void {
