@@ -124,10 +124,10 @@ export class AgentSession implements SessionHost, OutboxSource {
         port: socket.remotePort ?? request.port,
         family: socket.remoteFamily === 'IPv6' ? 'IPv6' : 'IPv4',
       });
-      log.info({ event: 'stream-open', ...facts, address: socket.remoteAddress }, 'stream open');
+      log.debug({ event: 'stream-open', ...facts, address: socket.remoteAddress }, 'stream open');
       const splice = new Splice(socket, reader, stream, {
         ended: (error) =>
-          log.info(
+          log.debug(
             { event: 'stream-closed', ...facts, ...(error === undefined ? {} : { error: error.message }) },
             'stream closed',
           ),

@@ -4,6 +4,7 @@ import type { BrokerAccess } from '../link/link.ts';
 
 /** The part of a logger that the agent needs; a pino logger is one. Every line has a stable `event` name. */
 export interface AgentLog {
+  debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
@@ -39,4 +40,4 @@ export const agentDefaults = {
   maxOpensPerSecond: 10_000,
 } as const;
 
-export const silentLog: AgentLog = { info() {}, warn() {}, error() {} };
+export const silentLog: AgentLog = { debug() {}, info() {}, warn() {}, error() {} };

@@ -5,6 +5,8 @@
 const initialBytes = 262_144;
 /** What scheduling of three processes takes besides the wire, in ms: measured in docs/performance.md. */
 const slackMs = 2;
+/** Acknowledgements come in bursts: a rate over less than this, in ms, is a rate of bursts. */
+const shortestRoundMs = 2;
 const remembered = 8;
 
 export class PathWindow {
@@ -18,7 +20,8 @@ export class PathWindow {
   private roundAcked = 0;
   private roundTarget = -1;
   private roundFull = false;
-  private best = 0;
+  /** Bytes per ms, the highest of the last rounds. */
+  private bestRate = 0;
   private acked = 0;
 
   private priorRttMs = 0;
@@ -39,35 +42,32 @@ export class PathWindow {
     this.priorRttMs = this.recentRttMs;
     this.minRttMs = undefined;
     this.rates.fill(0);
-    this.best = 0;
+    this.bestRate = 0;
     this.roundTarget = -1;
   }
 
-  /** `bytes` were acknowledged; `inFlight` remain. Rounds are counted only while there is a queue to send. */
+  /** `bytes` were acknowledged; `inFlight` remain. */
   acknowledged(bytes: number, inFlight: number, nowMs: number): void {
     this.acked += bytes;
-    if (this.roundTarget >= 0 && this.acked >= this.roundTarget) {
-      const elapsedMs = nowMs - this.roundStartMs;
-      if (elapsedMs > 0) {
-        const rate = (this.acked - this.roundAcked) / elapsedMs;
-        let best = 0;
-        // A round that the writer did not fill says nothing about the path, unless it was the fastest yet.
-        if (this.roundFull || rate > this.best) {
-          this.rates[this.round % remembered] = rate;
-          this.round += 1;
-        }
-        for (const seen of this.rates) if (seen > best) best = seen;
-        this.best = best;
-        this.bytes = Math.max(initialBytes, best * (2 * (this.minRttMs ?? elapsedMs) + slackMs));
-      }
-      this.roundTarget = -1;
+    const elapsedMs = nowMs - this.roundStartMs;
+    const isOver = this.acked >= this.roundTarget && elapsedMs >= shortestRoundMs;
+    if (this.roundTarget >= 0 && !isOver) return;
+    if (this.roundTarget >= 0) this.endRound(elapsedMs);
+    this.roundTarget = inFlight > 0 ? this.acked + inFlight : -1;
+    this.roundStartMs = nowMs;
+    this.roundAcked = this.acked;
+    this.roundFull = inFlight >= this.bytes / 2;
+  }
+
+  private endRound(elapsedMs: number): void {
+    const rate = (this.acked - this.roundAcked) / elapsedMs;
+    // A round that the writer did not fill says nothing about the path, unless it was the fastest yet.
+    if (this.roundFull || rate > this.bestRate) {
+      this.rates[this.round % remembered] = rate;
+      this.round += 1;
+      this.bestRate = Math.max(...this.rates);
     }
-    if (this.roundTarget < 0 && inFlight > 0) {
-      this.roundStartMs = nowMs;
-      this.roundAcked = this.acked;
-      this.roundTarget = this.acked + inFlight;
-      this.roundFull = inFlight >= this.bytes / 2;
-    }
+    this.bytes = Math.max(initialBytes, this.bestRate * (2 * (this.minRttMs ?? elapsedMs) + slackMs));
   }
 
   /** Bytes in flight were given up (resent or reset): the round under way can no longer end. */
