@@ -1,0 +1,145 @@
+// TCP servers for tests to dial: each speaks a known pattern, so that every byte can be checked at its offset.
+
+import { createHash } from 'node:crypto';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import type { Rig } from './rig.ts';
+
+/** 1 MiB of pseudo-random bytes, the same in every run; repeated for longer streams. */
+export const pattern = Buffer.allocUnsafe(1 << 20);
+for (let i = 0, x = 0x2545f491; i < pattern.length; i += 4) {
+  x ^= x << 13;
+  x ^= x >>> 17;
+  x ^= x << 5;
+  pattern.writeInt32LE(x, i);
+}
+
+/** Checks bytes against the pattern, from offset 0 on. */
+export class PatternCheck {
+  bytes = 0;
+
+  push(chunk: Buffer): void {
+    for (let at = 0; at < chunk.length; ) {
+      const from = this.bytes % pattern.length;
+      const length = Math.min(chunk.length - at, pattern.length - from);
+      if (pattern.compare(chunk, at, at + length, from, from + length) !== 0) {
+        throw new Error(`wrong bytes at or after offset ${this.bytes}`);
+      }
+      at += length;
+      this.bytes += length;
+    }
+  }
+}
+
+/** SHA-256 of the first `bytes` of the repeated pattern. */
+export function patternHash(bytes: number): string {
+  const hash = createHash('sha256');
+  for (let left = bytes; left > 0; left -= pattern.length)
+    hash.update(pattern.subarray(0, Math.min(left, pattern.length)));
+  return hash.digest('hex');
+}
+
+/** Writes `bytes` of the pattern and half-closes; `bytesPerSecond` throttles. */
+export async function writePattern(socket: Socket, bytes: number, bytesPerSecond = 0): Promise<void> {
+  const step = bytesPerSecond > 0 ? Math.ceil(bytesPerSecond / 50) : pattern.length;
+  for (let sent = 0; sent < bytes; ) {
+    const from = sent % pattern.length;
+    const length = Math.min(step, bytes - sent, pattern.length - from);
+    sent += length;
+    if (socket.destroyed) return;
+    if (!socket.write(pattern.subarray(from, from + length))) await drained(socket);
+    if (bytesPerSecond > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  socket.end();
+}
+
+function drained(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      socket.off('drain', done);
+      socket.off('close', done);
+      resolve();
+    };
+    socket.on('drain', done);
+    socket.on('close', done);
+  });
+}
+
+/** A server on a free loopback port; `serve` gets each connection, half-open allowed. */
+export async function listen(rig: Rig, serve: (socket: Socket) => void): Promise<number> {
+  const sockets = new Set<Socket>();
+  const server: Server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    socket.on('error', () => {});
+    serve(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  rig.defer(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return (server.address() as { port: number }).port;
+}
+
+export function connectTo(port: number): Socket {
+  return connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
+}
+
+/** Everything that comes, checked; resolves at the end with the count, rejects on an error. */
+export function readPattern(socket: Socket): Promise<number> {
+  const check = new PatternCheck();
+  return new Promise((resolve, reject) => {
+    socket.on('data', (chunk) => {
+      try {
+        check.push(chunk);
+      } catch (error) {
+        reject(error);
+        socket.destroy();
+      }
+    });
+    socket.on('end', () => resolve(check.bytes));
+    socket.on('error', reject);
+    socket.on('close', () => reject(new Error(`closed after ${check.bytes} bytes, before the end`)));
+  });
+}
+
+/** A TCP proxy whose connections can be cut. */
+export class CuttableProxy {
+  readonly port: number;
+  private readonly pairs: Set<Socket>;
+
+  private constructor(port: number, pairs: Set<Socket>) {
+    this.port = port;
+    this.pairs = pairs;
+  }
+
+  static async start(rig: Rig, target: number): Promise<CuttableProxy> {
+    const pairs = new Set<Socket>();
+    const port = await listen(rig, (near) => {
+      const far = connectTo(target);
+      for (const [one, other] of [
+        [near, far],
+        [far, near],
+      ] as const) {
+        pairs.add(one);
+        one.on('error', () => other.destroy());
+        one.on('close', () => {
+          pairs.delete(one);
+          other.destroy();
+        });
+        one.pipe(other);
+      }
+    });
+    rig.defer(() => {
+      for (const socket of pairs) socket.destroy();
+    });
+    return new CuttableProxy(port, pairs);
+  }
+
+  /** Resets every connection; answers how many sockets that were. */
+  cut(): number {
+    const count = this.pairs.size;
+    for (const socket of this.pairs) socket.resetAndDestroy();
+    return count;
+  }
+}
