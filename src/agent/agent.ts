@@ -28,7 +28,7 @@ export interface Agent {
   readonly streamCount: number;
   /** Takes no new streams, waits until those open have ended or `timeoutMs` have passed, resets the rest, ends. */
   drain(timeoutMs: number): Promise<void>;
-  /** Ends at once: streams are reset with ERR_DRAINING. */
+  /** Ends at once: streams are reset with ERR_STOPPED. */
   close(): Promise<void>;
 }
 
@@ -144,7 +144,7 @@ class RunningAgent implements Agent {
   async close(): Promise<void> {
     if (this.state === 'closed') return;
     for (const { session } of [...this.sessions.values()])
-      session.close('ERR_DRAINING', 'the agent has stopped');
+      session.close('ERR_STOPPED', 'the agent has stopped');
     this.outbox.flush();
     // The last words must leave the process before the link does.
     const until = performance.now() + lingerMs;

@@ -24,6 +24,7 @@ export const wireCodes = {
   ERR_RATE_LIMIT: 19,
   ERR_TARGET_FAILED: 20,
   ERR_PRINCIPAL: 21,
+  ERR_STOPPED: 22,
 } as const;
 
 export type WireCode = keyof typeof wireCodes;
