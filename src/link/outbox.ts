@@ -6,7 +6,7 @@ import { returnSegment } from '../protocol/segment-pool.ts';
 import { linkHighWaterBytes } from './link.ts';
 
 /** As many buffers as the pool would keep. */
-const maxRetirees = 64;
+const maxRetirees = 128;
 
 export interface OutboxSource {
   /** The next message, or undefined where there is none for now. */

@@ -28,6 +28,7 @@ export const syncFlags = { ask: 1, resend: 2 } as const;
 const shortBytes = 4096;
 /** RESETs owed for streams that are gone; more are dropped, for the peer will ask again. */
 const maxAnswers = 1024;
+const roundTripSamples = 10;
 
 const nothing = new Uint8Array();
 
@@ -72,6 +73,7 @@ export class Outbound {
   private pingSentMs = -1;
   private pingNumber = 0;
   private pongDue = -1;
+  private pingsLeft = 0;
 
   constructor(session: bigint, highWaterBytes: number, events: OutboundEvents) {
     this.session = session;
@@ -117,6 +119,12 @@ export class Outbound {
     this.events.outputReady();
   }
 
+  /** Measures the round trip of a path that is new: the first PING finds cold caches, so several are sent. */
+  measureRoundTrip(): void {
+    this.pingsLeft = roundTripSamples;
+    this.owePing();
+  }
+
   owePong(argument: number): void {
     this.pongDue = argument;
     this.events.outputReady();
@@ -126,6 +134,8 @@ export class Outbound {
     if (argument !== this.pingNumber || this.pingSentMs < 0) return;
     this.window.sample(Math.max(0.01, this.events.now() - this.pingSentMs));
     this.pingSentMs = -1;
+    this.pingsLeft -= 1;
+    if (this.pingsLeft > 0) this.owePing();
   }
 
   /** A RESET for an id that has no stream any more. */

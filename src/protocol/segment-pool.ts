@@ -6,8 +6,8 @@ import { headroomBytes, maxFramePayloadBytes } from './frame.ts';
 
 /** Room for envelope, header and the largest payload. */
 const segmentBytes = headroomBytes + maxFramePayloadBytes;
-/** 4 MiB at most are kept. */
-const maxKept = 64;
+/** 8 MiB at most are kept. */
+const maxKept = 128;
 
 const kept: Uint8Array[] = [];
 

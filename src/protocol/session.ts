@@ -369,6 +369,7 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
     } else if (knows && !this.begun) {
       this.fail('ERR_SESSION_LOST', 'the agent does not hold this session any more', true);
     } else {
+      if (!this.begun) this.outbound.measureRoundTrip();
       this.begun = true;
       this.confirmed = true;
       this.outbound.oweSessionSync(1);
@@ -457,7 +458,7 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
     this.outbound.oweSessionSync(this.confirmed ? 1 : 0);
     if (this.leaving !== undefined) this.outbound.oweGoAway(this.leaving.code, this.leaving.reason);
     this.outbound.window.reset();
-    this.outbound.owePing();
+    this.outbound.measureRoundTrip();
     for (const stream of this.streams.values()) {
       stream.progressAtMs = now;
       stream.receive.gapAt = -1;
