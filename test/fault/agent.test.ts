@@ -107,3 +107,18 @@ test('each way for a dial to fail arrives as its own typed error, and the next d
   for await (const chunk of works) said.push(chunk as Buffer);
   expect(Buffer.concat(said).equals(pattern.subarray(0, 5))).toBe(true);
 });
+
+test('a path that falls silent is noticed without a word from it, and the agent comes back', async () => {
+  await using rig = new Rig();
+  const target = await listen(rig, (socket) => socket.end(pattern.subarray(0, 5)));
+  const network = await Network.start(rig);
+  // Stopped, the broker keeps its connections and answers nothing, as a path does that drops every packet.
+  network.broker.child.kill('SIGSTOP');
+  await network.agent.said(/nothing was heard of the broker/);
+  network.broker.child.kill('SIGCONT');
+  await network.agent.said(/link-down.*registered with the broker/s);
+  await using broker = connect({ url: network.url, token: network.dialToken });
+  const socket = await broker.dial({ node: 'edge-1', host: '127.0.0.1', port: target });
+  expect(socket.remotePort).toBe(target);
+  socket.destroy();
+});
