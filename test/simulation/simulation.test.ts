@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import { simulate } from './main.ts';
 
 // Seeds that found a bug once: they stay.
-const seedsToKeep: number[] = [];
+// 100291: a link that was cut before its upgrade was done took a live agent's place.
+const seedsToKeep = [100_291];
 
 test('2,000 worlds of faults: every byte of every stream is exact', { timeout: 300_000 }, () => {
   const { counts, failure } = simulate(1, 2000);

@@ -147,14 +147,18 @@ export class World {
           );
     const end = new BrokerEnd(tag, link);
     const { relay } = this;
+    // As an engine does, the relay hears of a link only once its upgrade is done.
+    let opened = false;
     link.ends.broker = {
-      message: (data) => relay === this.relay && relay.receive(end, data),
-      closed: (code) => relay === this.relay && relay.closed(end, code, 'cut'),
+      message: (data) => opened && relay === this.relay && relay.receive(end, data),
+      closed: (code) => opened && relay === this.relay && relay.closed(end, code, 'cut'),
     };
     // The upgrade takes a round trip before either side can use the link.
     this.clock.after(2 * this.weather.delayMs, () => {
-      if (relay === this.relay && this.brokerUp && link.open) relay.open(end);
-      else link.cut(1006, 0, this.weather.delayMs);
+      if (relay === this.relay && this.brokerUp && link.open) {
+        opened = true;
+        relay.open(end);
+      } else link.cut(1006, 0, this.weather.delayMs);
     });
     return link;
   }

@@ -175,6 +175,20 @@ test('an OPEN that comes twice is dialled once, also after its stream has ended'
   expect(pair.agent.opened_.length).toBe(1);
 });
 
+test('data that overlaps what came already adds only what is new', () => {
+  const pair = new Pair();
+  const data = (argument: number, text: string): Raw => ({
+    type: frameTypes.DATA,
+    stream: 1,
+    argument,
+    payload: Buffer.from(text),
+  });
+  pair.agent.session.receive(
+    message(hello, open(1), data(0, 'hello'), data(3, 'lo wor'), data(0, 'hello'), data(8, 'rld')),
+  );
+  expect(pair.agent.target().text).toBe('hello world');
+});
+
 test('ids far apart neither hang nor forget what was dialled', () => {
   const pair = new Pair();
   pair.agent.session.receive(message(hello, open(1), open(0xffff_fffe), open(1), open(0xffff_fffe), open(2)));
