@@ -8,6 +8,12 @@ import { fileURLToPath } from 'node:url';
 
 const fairlead = fileURLToPath(new URL('../../bin/fairlead', import.meta.url));
 
+/** Whatever ends this process, a test that timed out included, ends what it started. */
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 export interface Result {
   readonly code: number | null;
   readonly stdout: Buffer;
@@ -27,7 +33,13 @@ export class Program {
     child.stderr?.on('data', (chunk) => {
       this.log = (this.log + chunk).slice(-200_000);
     });
-    this.exited = new Promise((resolve) => child.once('exit', (code) => resolve(code)));
+    running.add(child);
+    this.exited = new Promise((resolve) =>
+      child.once('exit', (code) => {
+        running.delete(child);
+        resolve(code);
+      }),
+    );
   }
 
   /** Resolves once the log matches. */
