@@ -18,6 +18,7 @@ interface AgentAdmission {
   readonly identity: AgentIdentity;
   readonly instance: string;
   readonly version: string | undefined;
+  readonly attempt: number;
 }
 
 interface DialAdmission {
@@ -28,6 +29,7 @@ interface DialAdmission {
   /** The agent's instance that the session lives at, where the dialer knows it. */
   readonly instance: string | undefined;
   readonly version: string | undefined;
+  readonly attempt: number;
 }
 
 export type Admission = AgentAdmission | DialAdmission;
@@ -42,10 +44,17 @@ export interface Gate {
 const instanceSchema = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/);
 const versionSchema = z.string().regex(/^[\w.+-]{1,64}$/);
 
+const attemptSchema = z
+  .string()
+  .regex(/^\d{1,9}$/)
+  .transform(Number)
+  .default(0);
+
 const agentQuerySchema = z.object({
   node: nodeNameSchema,
   instance: instanceSchema,
   version: versionSchema.optional(),
+  attempt: attemptSchema,
 });
 
 const dialQuerySchema = z.object({
@@ -53,6 +62,7 @@ const dialQuerySchema = z.object({
   session: z.string().refine((text) => parseSession(text) !== undefined),
   instance: instanceSchema.optional(),
   version: versionSchema.optional(),
+  attempt: attemptSchema,
 });
 
 export function createGate(verify: VerifyToken, isDraining: () => boolean): Gate {
@@ -91,7 +101,7 @@ function admitAgent(identity: Identity, url: URL): AgentAdmission {
     throw new Refusal('forbidden', 'this token is for dialing, not for an agent');
   if (identity.node !== query.node)
     throw new Refusal('forbidden', `this token is for the agent of another node, not of "${query.node}"`);
-  return { identity, instance: query.instance, version: query.version };
+  return { identity, instance: query.instance, version: query.version, attempt: query.attempt };
 }
 
 function admitDialer(identity: Identity, url: URL): DialAdmission {
@@ -105,6 +115,7 @@ function admitDialer(identity: Identity, url: URL): DialAdmission {
     session: query.session,
     instance: query.instance,
     version: query.version,
+    attempt: query.attempt,
   };
 }
 

@@ -1,8 +1,10 @@
 // A link as the relay sees it: bytes out, back-pressure, and a tag that holds all that is known about it.
 // The tag survives a structured clone, so that an engine that hibernates can keep it with the socket.
 
+import { nanoid } from 'nanoid';
 import { parseSession } from '../protocol/envelope.ts';
 import { FairleadError } from '../protocol/errors.ts';
+import type { Admission } from './gate.ts';
 import type { AgentIdentity, DialIdentity } from './identity.ts';
 
 export interface BrokerLink<Tag extends LinkTag = LinkTag> {
@@ -28,10 +30,11 @@ export type LinkTag = AgentTag | DialTag;
 type AgentState = 'serving' | 'draining' | 'closed';
 
 /**
- * `waiting`: the agent is not there. `offered`: the agent was told and has not answered, so nothing that it
- * sends is passed on yet. `accepted`: the agent has said that this principal owns the session.
+ * `waiting`: the agent is not there. `carried`: another replica has the agent, and pairs the two. `offered`: the
+ * agent was told and has not answered, so nothing that it sends is passed on yet. `accepted`: the agent has said
+ * that this principal owns the session.
  */
-export type DialState = 'waiting' | 'offered' | 'accepted' | 'closed';
+export type DialState = 'waiting' | 'carried' | 'offered' | 'accepted' | 'closed';
 
 interface CommonTag {
   /** Short and unique, for logs. */
@@ -42,6 +45,8 @@ interface CommonTag {
   /** Milliseconds since the epoch at which the token ends. */
   readonly expiresAt: number;
   readonly version: string | undefined;
+  /** The peer's own count of its links, which tells the newer of two wherever they end; 0 where it does not count. */
+  readonly attempt: number;
 }
 
 export interface AgentTag extends CommonTag {
@@ -76,6 +81,16 @@ export interface LinkFacts {
   readonly id: string;
   readonly since: number;
   readonly version: string | undefined;
+  readonly attempt: number;
+}
+
+/** The tag of a link that the gate has just let in. */
+export function tagOf(admission: Admission): LinkTag {
+  const { version, attempt } = admission;
+  const facts = { id: nanoid(), since: Date.now(), version, attempt };
+  return 'node' in admission
+    ? dialTag(admission.identity, admission.node, admission.session, admission.instance, facts)
+    : agentTag(admission.identity, admission.instance, facts);
 }
 
 export function agentTag(identity: AgentIdentity, instance: string, facts: LinkFacts): AgentTag {
@@ -86,6 +101,7 @@ export function agentTag(identity: AgentIdentity, instance: string, facts: LinkF
     since: facts.since,
     expiresAt: identity.expiresAt,
     version: facts.version,
+    attempt: facts.attempt,
     node: identity.node,
     instance,
     state: 'serving',
@@ -111,6 +127,7 @@ export function dialTag(
     since: facts.since,
     expiresAt: identity.expiresAt,
     version: facts.version,
+    attempt: facts.attempt,
     node,
     session,
     sessionHigh: highOf(id),

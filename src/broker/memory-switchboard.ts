@@ -10,6 +10,7 @@ interface NodeLinks {
 }
 
 export class MemorySwitchboard implements Switchboard {
+  sessionCount = 0;
   readonly #nodes = new Map<string, NodeLinks>();
   /** Two levels of small integers: neither a BigInt nor a string for each message. */
   readonly #sessions = new Map<number, Map<number, DialLink>>();
@@ -22,6 +23,7 @@ export class MemorySwitchboard implements Switchboard {
       node.agents.set(link.tag.instance, link);
     } else if (isDialLink(link)) {
       node.dialers.add(link);
+      this.sessionCount++;
       const { sessionHigh, sessionLow } = link.tag;
       const sessions = this.#sessions.get(sessionHigh);
       if (sessions === undefined) this.#sessions.set(sessionHigh, new Map([[sessionLow, link]]));
@@ -29,16 +31,18 @@ export class MemorySwitchboard implements Switchboard {
     }
   }
 
-  remove(link: BrokerLink): void {
+  remove(link: BrokerLink): boolean {
     const node = this.#nodes.get(link.tag.node);
-    if (node === undefined) return;
-    if (isAgentLink(link)) {
-      if (node.agents.get(link.tag.instance) === link) node.agents.delete(link.tag.instance);
-    } else if (isDialLink(link)) {
-      node.dialers.delete(link);
+    if (node === undefined) return false;
+    const wasThere = isAgentLink(link)
+      ? node.agents.get(link.tag.instance) === link && node.agents.delete(link.tag.instance)
+      : isDialLink(link) && node.dialers.delete(link);
+    if (wasThere && isDialLink(link)) {
+      this.sessionCount--;
       this.#removeSession(link);
     }
     if (node.agents.size === 0 && node.dialers.size === 0) this.#nodes.delete(link.tag.node);
+    return wasThere;
   }
 
   agent(node: string, instance: string): AgentLink | undefined {

@@ -5,7 +5,6 @@ import { createServer, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
-import { nanoid } from 'nanoid';
 import type { WebSocket } from 'ws';
 import { closeCodes, FairleadError } from '../protocol/errors.ts';
 import { bounded } from './broker-log.ts';
@@ -14,12 +13,13 @@ import { listNodes } from './directory.ts';
 import { type Admission, createGate } from './gate.ts';
 import { tokenVerifier } from './identity.ts';
 import { KeepAlive } from './keep-alive.ts';
-import { agentTag, dialTag, type LinkTag } from './link.ts';
+import { tagOf } from './link.ts';
 import { MemorySwitchboard } from './memory-switchboard.ts';
 import { NodeLink } from './node-link.ts';
 import { type BrokerOptions, type BrokerSettings, logOf, parseSettings } from './node-options.ts';
 import { Upgrader } from './node-upgrade.ts';
 import { Relay } from './relay.ts';
+import { defaultRelayOptions } from './relay-options.ts';
 import { createRoutes } from './routes.ts';
 
 export interface Broker {
@@ -48,7 +48,7 @@ const expiryEveryMs = 5000;
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const settings = parseSettings(options);
   const log = logOf(options);
-  const relay = new Relay(new MemorySwitchboard(), { ...settings, log });
+  const relay = new Relay(new MemorySwitchboard(), { ...defaultRelayOptions, ...settings, log });
   const { counters } = relay;
   const links = new Set<NodeLink>();
   /** Called once no link is left. */
@@ -208,13 +208,6 @@ async function listen(server: Server, settings: BrokerSettings): Promise<Address
   });
   // A server that listens on a host and port has an address of this kind.
   return server.address() as AddressInfo;
-}
-
-function tagOf(admission: Admission): LinkTag {
-  const facts = { id: nanoid(10), since: Date.now(), version: admission.version };
-  return 'node' in admission
-    ? dialTag(admission.identity, admission.node, admission.session, admission.instance, facts)
-    : agentTag(admission.identity, admission.instance, facts);
 }
 
 /** The code that `ws` closes with when it finds a peer breaking RFC 6455 or a limit. */

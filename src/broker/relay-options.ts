@@ -9,6 +9,13 @@ export interface RelayOptions {
   readonly maxMessageBytes: number;
   /** Most bytes one session may have unacknowledged in each direction, at least 65 536. Default 16 MiB. */
   readonly inFlightBytes: number;
+  /**
+   * Most bytes that all sessions together may have in flight, both ways: for an engine that cannot tell how much
+   * it has queued. Shared out by {@link shareOf} and told with BUDGET. Default: `inFlightBytes` for each.
+   */
+  readonly totalInFlightBytes: number | undefined;
+  /** Where every message costs: senders put as much into one as fits. Default false. */
+  readonly messagesAreDear: boolean;
   /** Bytes queued on an agent's link above which the dialers that write to it are paused. Default 1 MiB. */
   readonly highWaterBytes: number;
   /** Bytes queued below which they go on. Default 256 KiB. */
@@ -29,6 +36,8 @@ export const defaultRelayOptions: Omit<RelayOptions, 'log'> = {
   // Four frames of 64 KiB, their headers, and room for small frames packed with them.
   maxMessageBytes: 260 * 1024,
   inFlightBytes: 16 * 1024 * 1024,
+  totalInFlightBytes: undefined,
+  messagesAreDear: false,
   highWaterBytes: 1024 * 1024,
   lowWaterBytes: 256 * 1024,
   slowReaderSlackBytes: 1024 * 1024,

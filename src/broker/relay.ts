@@ -13,6 +13,7 @@ import { controlSession, envelopeBytes, formatSession, readU32 } from '../protoc
 import { closeCodes, FairleadError } from '../protocol/errors.ts';
 import { frameTypes } from '../protocol/frame.ts';
 import { bounded } from './broker-log.ts';
+import { shareOf } from './budget.ts';
 import { readControl } from './control-reader.ts';
 import { type Counters, countClosed, type DropReason, newCounters, type RefusalReason } from './counters.ts';
 import {
@@ -27,32 +28,50 @@ import {
   sessionOf,
 } from './link.ts';
 import type { RelayOptions } from './relay-options.ts';
+import type { Replicas } from './replicas.ts';
 import type { Switchboard } from './switchboard.ts';
 
 export class Relay {
   readonly counters: Counters = newCounters();
   readonly switchboard: Switchboard;
   readonly #options: RelayOptions;
-  readonly #hello: Uint8Array;
+  /** Where dial links are taken whose agent is not here; undefined: there is nowhere else. */
+  replicas: Replicas | undefined;
+  /** What each session may have in flight, as was last told. */
+  #inFlightBytes: number;
 
   constructor(switchboard: Switchboard, options: RelayOptions) {
     this.switchboard = switchboard;
     this.#options = options;
-    const hello: Hello = {
-      version: options.version,
-      maxMessageBytes: options.maxMessageBytes,
-      inFlightBytes: options.inFlightBytes,
-    };
-    this.#hello = encodeControl(frameTypes.HELLO, controlSession, hello);
+    this.#inFlightBytes = this.#share();
   }
 
   /** A link whose peer has shown a token that grants what the tag says. */
   open(link: BrokerLink): void {
     this.counters.linksOpened++;
+    const { version, maxMessageBytes, messagesAreDear } = this.#options;
+    const inFlightBytes = this.#inFlightBytes;
+    const hello: Hello = {
+      version,
+      maxMessageBytes,
+      inFlightBytes,
+      ...(messagesAreDear ? { messagesAreDear } : {}),
+    };
+    link.send(encodeControl(frameTypes.HELLO, controlSession, hello));
+    this.admit(link);
+  }
+
+  /** A link that has had its HELLO: from {@link open}, or a stand-in for a link that another replica greeted. */
+  admit(link: BrokerLink): void {
     this.#options.log.info({ event: 'link-open', ...describeLink(link) }, 'link open');
-    link.send(this.#hello);
     if (isAgentLink(link)) this.#openAgent(link);
     else if (isDialLink(link)) this.#openDialer(link);
+  }
+
+  /** Takes up links that outlived this process's memory, as their tags say that they were left. Tells nobody. */
+  restore(links: Iterable<BrokerLink>): void {
+    for (const link of [...links].sort((a, b) => a.tag.since - b.tag.since)) this.switchboard.add(link);
+    this.#inFlightBytes = this.#share();
   }
 
   /** One whole binary message. Never throws: what is wrong with it ends this link only. */
@@ -93,6 +112,35 @@ export class Relay {
     this.#leave(link, code, reason, true);
   }
 
+  /** For {@link Replicas}: another replica, which has the agent, gets the link's messages from here on. */
+  carried(link: DialLink): void {
+    if (link.tag.state !== 'waiting') return;
+    link.tag.state = 'carried';
+    link.saveTag();
+  }
+
+  /** For {@link Replicas}: no replica has an agent for this link any more. */
+  stranded(link: DialLink): void {
+    if (link.tag.state === 'carried') {
+      link.tag.state = 'waiting';
+      this.#resume(link);
+      link.saveTag();
+    }
+    if (link.tag.state === 'waiting') this.undelivered(link, link.tag.sessionHigh, link.tag.sessionLow);
+  }
+
+  /**
+   * For {@link Replicas}: the instance has a link at another replica, its `attempt`th. Answers whether the one
+   * here is newer and stays; the newest wins.
+   */
+  superseded(node: string, instance: string, attempt: number): boolean {
+    const link = this.switchboard.agent(node, instance);
+    if (link === undefined) return false;
+    if (link.tag.attempt > attempt) return true;
+    this.#cut(link, closeCodes.replaced, 'this instance has a newer link');
+    return false;
+  }
+
   /** Asks every peer to move; the engine closes the links later. */
   goAway(reason: Reason): void {
     const message = encodeControl(frameTypes.GOAWAY, controlSession, reason);
@@ -119,12 +167,18 @@ export class Relay {
   #openAgent(link: AgentLink): void {
     const { node, instance } = link.tag;
     const old = this.switchboard.agent(node, instance);
+    if (old !== undefined && old.tag.attempt > link.tag.attempt) {
+      this.#cut(link, closeCodes.replaced, 'this instance has a newer link');
+      return;
+    }
     // No word to the dialers: their messages go to the new link from here on.
     if (old !== undefined) this.#cut(old, closeCodes.replaced, 'this instance has a newer link', false);
     this.switchboard.add(link);
     for (const dialer of this.switchboard.dialers(node)) {
       const bound = dialer.tag.instance;
-      if (bound === undefined || bound === instance) this.#offer(dialer, link);
+      if (bound !== undefined && bound !== instance) continue;
+      if (dialer.tag.state === 'carried') this.replicas?.letGo(dialer);
+      this.#offer(dialer, link);
     }
   }
 
@@ -134,6 +188,10 @@ export class Relay {
     if (old !== undefined) {
       if (old.tag.principal !== tag.principal || old.tag.node !== tag.node) {
         this.#refuse(link, 'session-taken', closeCodes.forbidden, 'ERR_PRINCIPAL: the session is in use');
+        return;
+      }
+      if (old.tag.attempt > tag.attempt) {
+        this.#cut(link, closeCodes.replaced, 'this session has a newer link');
         return;
       }
       // A session stays with its instance, whether or not the dialer has heard which one it is.
@@ -146,12 +204,14 @@ export class Relay {
       return;
     }
     this.switchboard.add(link);
+    this.#shareOut();
     const agent =
       tag.instance === undefined
         ? this.switchboard.newestAgent(tag.node)
         : this.switchboard.agent(tag.node, tag.instance);
-    if (agent === undefined) this.undelivered(link, tag.sessionHigh, tag.sessionLow);
-    else this.#offer(link, agent);
+    if (agent !== undefined) this.#offer(link, agent);
+    else if (this.replicas !== undefined) this.replicas.seek(link);
+    else this.undelivered(link, tag.sessionHigh, tag.sessionLow);
   }
 
   /** Tells the agent who is on the session's link. Until it answers, nothing it sends is passed on. */
@@ -178,6 +238,10 @@ export class Relay {
     const { tag } = link;
     this.counters.messagesFromDialers++;
     this.counters.bytesFromDialers += message.length;
+    if (tag.state === 'carried') {
+      this.replicas?.carry(link, message);
+      return;
+    }
     const agent =
       tag.state === 'waiting' || tag.instance === undefined
         ? undefined
@@ -272,7 +336,7 @@ export class Relay {
       return undefined;
     }
     const dialer = this.switchboard.dialer(highOf(session), lowOf(session));
-    if (dialer !== undefined && dialer.tag.state !== 'waiting' && isBound(dialer, link)) return dialer;
+    if (dialer !== undefined && isPaired(dialer) && isBound(dialer, link)) return dialer;
     this.#drop(dialer === undefined ? 'dialer-away' : 'not-this-agents-session');
     return undefined;
   }
@@ -293,30 +357,36 @@ export class Relay {
     const stateBefore = link.tag.state;
     link.tag.state = 'closed';
     link.saveTag();
-    this.switchboard.remove(link);
+    // One that was refused, or ended before it was opened, is nobody's agent or dialer: nobody is told.
+    const wasPaired = this.switchboard.remove(link);
     countClosed(this.counters, code);
     this.#options.log.info(
       { event: 'link-closed', ...describeLink(link), code, reason: bounded(reason) },
       'link closed',
     );
-    if (isAgentLink(link)) {
-      if (tellOthers) this.#agentLeft(link);
-    } else if (isDialLink(link)) this.#dialerLeft(link, stateBefore as DialState, tellOthers);
+    if (!wasPaired) return;
+    if (isDialLink(link)) {
+      this.#dialerLeft(link, stateBefore as DialState, tellOthers);
+      this.#shareOut();
+    } else if (isAgentLink(link) && tellOthers) this.#agentLeft(link);
   }
 
   #agentLeft(link: AgentLink): void {
-    for (const dialer of this.switchboard.dialers(link.tag.node)) {
-      if (dialer.tag.state === 'waiting' || !isBound(dialer, link)) continue;
+    for (const dialer of [...this.switchboard.dialers(link.tag.node)]) {
+      const { sessionHigh, sessionLow } = dialer.tag;
+      if (!isPaired(dialer) || !isBound(dialer, link)) continue;
       dialer.tag.state = 'waiting';
       this.#resume(dialer);
       dialer.saveTag();
-      this.undelivered(dialer, dialer.tag.sessionHigh, dialer.tag.sessionLow);
+      this.undelivered(dialer, sessionHigh, sessionLow);
+      this.replicas?.seek(dialer);
     }
   }
 
   #dialerLeft(link: DialLink, stateBefore: DialState, tellAgent: boolean): void {
     const { node, instance, session, sessionHigh, sessionLow } = link.tag;
-    if (stateBefore === 'waiting' || instance === undefined) return;
+    if (stateBefore === 'carried') this.replicas?.letGo(link);
+    if ((stateBefore !== 'offered' && stateBefore !== 'accepted') || instance === undefined) return;
     const agent = this.switchboard.agent(node, instance);
     if (agent === undefined) return;
     if (stateBefore === 'offered') {
@@ -324,6 +394,22 @@ export class Relay {
       agent.saveTag();
     }
     if (tellAgent) agent.send(encodeControl(frameTypes.DETACH, sessionOf(sessionHigh, sessionLow)));
+  }
+
+  /** What each session may have in flight now. */
+  #share(): number {
+    const { totalInFlightBytes, inFlightBytes } = this.#options;
+    if (totalInFlightBytes === undefined) return inFlightBytes;
+    return shareOf(this.switchboard.sessionCount, totalInFlightBytes, inFlightBytes);
+  }
+
+  /** A session has come or gone: tells every peer where that changes its share. */
+  #shareOut(): void {
+    const bytes = this.#share();
+    if (bytes === this.#inFlightBytes) return;
+    this.#inFlightBytes = bytes;
+    const message = encodeControl(frameTypes.BUDGET, BigInt(bytes));
+    for (const link of this.switchboard.links()) link.send(message);
   }
 
   /** The agent's link is full: this dialer waits until it has drained. */
@@ -354,6 +440,11 @@ export class Relay {
 /** One node and instance has one link at a time, so this says that it is that very link. */
 function isBound(dialer: DialLink, agent: AgentLink): boolean {
   return dialer.tag.instance === agent.tag.instance && dialer.tag.node === agent.tag.node;
+}
+
+/** True where an agent here was told of this link. */
+function isPaired(dialer: DialLink): boolean {
+  return dialer.tag.state === 'offered' || dialer.tag.state === 'accepted';
 }
 
 function describeLink(link: BrokerLink): object {

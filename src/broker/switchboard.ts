@@ -3,14 +3,11 @@
 
 import type { AgentLink, BrokerLink, DialLink } from './link.ts';
 
-/**
- * The links that an engine can reach. A link that lives elsewhere is a stand-in whose `send` forwards;
- * where such an engine learns later that a message found nobody, it calls `Relay.undelivered`.
- */
+/** The links that meet in this process. One that ends at another replica is here as a stand-in. */
 export interface Switchboard {
   add(link: BrokerLink): void;
-  /** Takes out this very link, and not one that has since taken its place. */
-  remove(link: BrokerLink): void;
+  /** Takes out this very link, and not one that has since taken its place. Answers whether it was there. */
+  remove(link: BrokerLink): boolean;
   /** Where a dialer's messages go. On the hot path: no allocation. */
   agent(node: string, instance: string): AgentLink | undefined;
   /** Where an agent's messages go; the session id in signed halves. On the hot path: no allocation. */
@@ -21,5 +18,7 @@ export interface Switchboard {
   /** Every dial link of a node, whichever instance it is bound to. */
   dialers(node: string): Iterable<DialLink>;
   dialerCount(node: string): number;
+  /** Over all nodes. */
+  readonly sessionCount: number;
   links(): Iterable<BrokerLink>;
 }

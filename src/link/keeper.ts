@@ -36,6 +36,7 @@ export class LinkKeeper {
   private timer: NodeJS.Timeout | undefined;
   private delay: IBackoff<number> | undefined;
   private closed = false;
+  private attempt = 0;
 
   /** `query` is asked at each connect. Call {@link start} to begin. */
   constructor(
@@ -87,7 +88,10 @@ export class LinkKeeper {
       },
       closed: (error) => this.onClosed(link, error),
     };
-    const link: Link = new Link(this.access, this.path, this.query(), handler);
+    // Tells the broker which of two links is the newer, in whatever order they reach it.
+    this.attempt += 1;
+    const query = { ...this.query(), attempt: String(this.attempt) };
+    const link: Link = new Link(this.access, this.path, query, handler);
     this.next = link;
   }
 

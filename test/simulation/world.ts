@@ -133,7 +133,7 @@ export class World {
   connect(peer: SimulatedAgent | SimulatedDialer): SimulatedLink | undefined {
     if (!this.brokerUp) return undefined;
     const link = new SimulatedLink(this.clock, this.random, this.weather, this.counts);
-    const facts = { id: 'link', since: this.clock.now, version: undefined };
+    const facts = { id: 'link', since: this.clock.now, version: undefined, attempt: 0 };
     const expiresAt = Number.MAX_SAFE_INTEGER;
     const tag =
       peer instanceof SimulatedAgent
@@ -147,11 +147,11 @@ export class World {
           );
     const end = new BrokerEnd(tag, link);
     const { relay } = this;
-    // As an engine does, the relay hears of a link only once its upgrade is done.
+    // As an engine may, it tells the relay of the end of a link that it never opened.
     let opened = false;
     link.ends.broker = {
       message: (data) => opened && relay === this.relay && relay.receive(end, data),
-      closed: (code) => opened && relay === this.relay && relay.closed(end, code, 'cut'),
+      closed: (code) => relay === this.relay && relay.closed(end, code, 'cut'),
     };
     // The upgrade takes a round trip before either side can use the link.
     this.clock.after(2 * this.weather.delayMs, () => {

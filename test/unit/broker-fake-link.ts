@@ -149,7 +149,7 @@ export class RelayUnderTest extends Relay {
 
   #facts(since: number) {
     lastId++;
-    return { id: `link-${lastId}`, since, version: undefined };
+    return { id: `link-${lastId}`, since, version: undefined, attempt: 0 };
   }
 
   #opened<Link extends FakeLink>(link: Link): Link {
