@@ -8,6 +8,7 @@ import { Outbox } from '../link/outbox.ts';
 import {
   type Attach,
   attachSchema,
+  budgetOf,
   type ControlMessage,
   encodeControl,
   type Hello,
@@ -197,14 +198,18 @@ class RunningAgent implements Agent {
     return true;
   }
 
-  private onControl({ type, session, payload }: ControlMessage): void {
+  private onControl(message: ControlMessage): void {
+    const { type, session, payload } = message;
     if (type === frameTypes.ATTACH) {
       this.onAttach(session, payload);
     } else if (type === frameTypes.DETACH || type === frameTypes.UNREACHABLE) {
       if (type === frameTypes.DETACH) this.attached.delete(session);
       this.sessions.get(session)?.detached();
     } else if (type === frameTypes.BUDGET) {
-      for (const { session: core } of this.sessions.values()) core.budget(Number(session));
+      const inFlightBytes = budgetOf(message);
+      // Sessions to come have the share that was told last.
+      if (this.hello !== undefined) this.hello = { ...this.hello, inFlightBytes };
+      for (const { session: core } of this.sessions.values()) core.budget(inFlightBytes);
     }
   }
 

@@ -3,6 +3,7 @@
 
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
+import { closeReason } from './close-reason.ts';
 import type { BrokerLink, LinkTag } from './link.ts';
 
 /** Shared by every message of every link. */
@@ -10,9 +11,6 @@ const sendOptions = { binary: true, compress: false, fin: true } as const;
 
 /** How long a peer may take to answer a close frame before its socket is destroyed. */
 const closeGraceMs = 3000;
-
-/** RFC 6455 §5.5: a control frame holds 125 bytes, two of which are the close code. */
-const maxReasonBytes = 123;
 
 export class NodeLink implements BrokerLink {
   readonly tag: LinkTag;
@@ -30,7 +28,7 @@ export class NodeLink implements BrokerLink {
   }
 
   close(code: number, reason: string): void {
-    this.#webSocket.close(code, truncate(reason));
+    this.#webSocket.close(code, closeReason(reason));
     this.endSoon();
     // The peer's close frame is not seen while reading is paused.
     if (this.#webSocket.isPaused) this.#webSocket.resume();
@@ -74,13 +72,4 @@ export class NodeLink implements BrokerLink {
   terminate(): void {
     this.#webSocket.terminate();
   }
-}
-
-/** At most {@link maxReasonBytes} of UTF-8, cut between characters. */
-function truncate(reason: string): string {
-  const bytes = Buffer.from(reason);
-  if (bytes.length <= maxReasonBytes) return reason;
-  let end = maxReasonBytes;
-  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
-  return bytes.toString('utf8', 0, end);
 }

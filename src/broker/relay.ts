@@ -77,6 +77,10 @@ export class Relay {
   /** One whole binary message. Never throws: what is wrong with it ends this link only. */
   receive(link: BrokerLink, message: Uint8Array): void {
     if (link.tag.state === 'closed') return;
+    if (message.length > this.#options.maxMessageBytes) {
+      this.#cut(link, closeCodes.tooBig, 'a message over the advertised size');
+      return;
+    }
     if (message.length < envelopeBytes) {
       this.#cut(link, closeCodes.protocol, 'a message shorter than its envelope');
       return;

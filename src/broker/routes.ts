@@ -14,10 +14,13 @@ export interface RoutesOptions {
   readonly log: BrokerLog;
   readonly isDraining: () => boolean;
   readonly listNodes: (mayShow: (node: string) => boolean) => NodeSummary[] | Promise<NodeSummary[]>;
+  /** One node, where the engine knows more of it than its list does. Default: that list. */
+  readonly findNode?: (node: string) => Promise<NodeSummary | undefined>;
 }
 
 export function createRoutes(options: RoutesOptions): Hono {
   const { gate, counters, log, isDraining, listNodes } = options;
+  const findNode = options.findNode ?? (async (wanted) => (await listNodes((node) => node === wanted))[0]);
   const app = new Hono();
 
   app.get('/healthz', (c) => c.json({ status: 'ok' }));
@@ -35,7 +38,7 @@ export function createRoutes(options: RoutesOptions): Hono {
     const wanted = c.req.param('node');
     if (!grantsNode(await grantedNodes(c.req.raw), wanted))
       throw new Refusal('forbidden', `this token does not grant the node "${bounded(wanted)}"`);
-    const [node] = await listNodes((name) => name === wanted);
+    const node = await findNode(wanted);
     if (node === undefined)
       throw new Refusal('node-away', `no agent of the node "${bounded(wanted)}" is connected`);
     return c.json(node);

@@ -6,7 +6,13 @@ import { LinkKeeper } from '../link/keeper.ts';
 import type { BrokerAccess, Link } from '../link/link.ts';
 import { Outbox } from '../link/outbox.ts';
 import { WakeTimer } from '../link/timer.ts';
-import { attachedSchema, type ControlMessage, type Hello, parsePayload } from '../protocol/control.ts';
+import {
+  attachedSchema,
+  budgetOf,
+  type ControlMessage,
+  type Hello,
+  parsePayload,
+} from '../protocol/control.ts';
 import { controlSession, formatSession, readU32 } from '../protocol/envelope.ts';
 import { FairleadError, type WireCode, wireCodes } from '../protocol/errors.ts';
 import { frameTypes } from '../protocol/frame.ts';
@@ -184,7 +190,10 @@ export class NodeSession {
 
   #control(message: ControlMessage): void {
     if (message.type === frameTypes.BUDGET) {
-      this.#session.budget(Number(message.session));
+      const inFlightBytes = budgetOf(message);
+      // A path that comes back has the share that was told last.
+      if (this.#path !== undefined) this.#path = { ...this.#path, inFlightBytes };
+      this.#session.budget(inFlightBytes);
       return;
     }
     if (message.session !== this.#id) return;

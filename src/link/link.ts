@@ -59,6 +59,8 @@ export class Link {
   private state: 'connecting' | 'awaiting-hello' | 'up' | 'closed' = 'connecting';
   private heardAtMs = 0;
   private refusal: FairleadError | undefined;
+  /** As HELLO said. */
+  messagesAreDear = false;
   private readonly onSent = (): void => {
     if (this.state === 'up' && this.bufferedBytes <= linkLowWaterBytes) this.handler.drained();
   };
@@ -175,6 +177,7 @@ export class Link {
       }
       const hello = parsePayload(helloSchema, message.payload);
       this.state = 'up';
+      this.messagesAreDear = hello.messagesAreDear ?? false;
       this.handler.hello(hello);
     } else if (this.state === 'up') {
       this.handler.control(message);

@@ -16,6 +16,8 @@ export interface OutboxSource {
 export interface OutboxLink {
   readonly bufferedBytes: number;
   send(message: Uint8Array): void;
+  /** What everything of one turn of the event loop should share messages for; default false. */
+  readonly messagesAreDear?: boolean;
 }
 
 export class Outbox {
@@ -88,6 +90,8 @@ export class Outbox {
   private schedule(): void {
     if (this.scheduled || this.link === undefined) return;
     this.scheduled = true;
-    queueMicrotask(this.run);
+    // Where messages are dear, what many sockets brought in one turn of the event loop shares them.
+    if (this.link.messagesAreDear === true) setImmediate(this.run);
+    else queueMicrotask(this.run);
   }
 }

@@ -4,8 +4,8 @@
 import { Fifo } from './fifo.ts';
 import type { Stream } from './stream.ts';
 
-/** Bytes over all streams that are worth an acknowledgement … */
-const enoughBytes = 65_536;
+/** Bytes over all streams that are worth an acknowledgement, unless the session says otherwise … */
+export const enoughBytes = 65_536;
 /** … but not sooner after the last than this, in ms, … */
 const spacingMs = 0.4;
 /** … unless so many have come. */
@@ -16,6 +16,8 @@ const delayMs = 20;
 export class Acknowledgements {
   /** When {@link flush} is due, in the session's milliseconds. */
   dueAtMs = Number.POSITIVE_INFINITY;
+  /** Bytes over all streams that are worth an acknowledgement. At most {@link mostBytes}. */
+  enoughBytes = enoughBytes;
   private readonly owed = new Fifo<Stream>();
   private bytes = 0;
   private lastMs = Number.NEGATIVE_INFINITY;
@@ -32,7 +34,7 @@ export class Acknowledgements {
       stream.inAcks = true;
       this.owed.push(stream);
     }
-    if (this.bytes < enoughBytes) this.dueAtMs = Math.min(this.dueAtMs, nowMs + delayMs);
+    if (this.bytes < this.enoughBytes) this.dueAtMs = Math.min(this.dueAtMs, nowMs + delayMs);
     else if (this.bytes >= mostBytes || nowMs - this.lastMs >= spacingMs) this.flush(nowMs);
     else this.dueAtMs = Math.min(this.dueAtMs, nowMs + 1);
   }

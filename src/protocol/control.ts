@@ -6,6 +6,9 @@ import { controlSession, envelopeBytes, readU32, writeSession, writeU32 } from '
 import { FairleadError } from './errors.ts';
 import { frameHeaderBytes, frameTypes, maxFramePayloadBytes } from './frame.ts';
 
+/** Least that HELLO and BUDGET may allow, in bytes: one frame. */
+const leastInFlightBytes = 65_536;
+
 /** What the broker says first on every link. */
 export const helloSchema = z.object({
   /** Broker build, for people. */
@@ -13,7 +16,7 @@ export const helloSchema = z.object({
   /** Largest message the broker forwards, in bytes, envelope included. */
   maxMessageBytes: z.int().check(z.minimum(4096), z.maximum(16_777_216)),
   /** Most bytes that one session may have sent and not yet seen acknowledged, in each direction. */
-  inFlightBytes: z.int().check(z.minimum(65_536)),
+  inFlightBytes: z.int().check(z.minimum(leastInFlightBytes)),
   /** True where the platform charges by the message, so that senders should pack. Default false. */
   messagesAreDear: z.optional(z.boolean()),
 });
@@ -41,6 +44,11 @@ export const reasonSchema = z.object({
   reason: z.string().check(z.maxLength(256)),
 });
 export type Reason = z.infer<typeof reasonSchema>;
+
+/** What BUDGET says that one session may have in flight from now on, in bytes. */
+export function budgetOf(message: ControlMessage): number {
+  return Math.max(leastInFlightBytes, Number(message.session));
+}
 
 export interface ControlMessage {
   readonly type: number;

@@ -6,7 +6,7 @@ import { frameHeaderBytes, frameTypes, maxFramePayloadBytes, writeFrameHeader, w
 import type { Stream } from './stream.ts';
 
 /** Small messages stay small, so that bulk gets its turn and one loss costs little. */
-const smallMessageBytes = 16_384;
+export const smallMessageBytes = 16_384;
 
 /** All writers of a process share one scratch area: a message is finished before the next begins. */
 let scratch = new Uint8Array(smallMessageBytes + maxFramePayloadBytes);
@@ -20,7 +20,7 @@ export class MessageWriter {
     this.session = session;
   }
 
-  begin(maxMessageBytes: number = smallMessageBytes): void {
+  begin(maxMessageBytes: number): void {
     this.at = envelopeBytes;
     this.limit = maxMessageBytes;
     if (maxMessageBytes > scratch.length) scratch = new Uint8Array(maxMessageBytes);

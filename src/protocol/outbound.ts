@@ -4,9 +4,9 @@
 
 import { type WireCode, wireCodes } from './errors.ts';
 import { Fifo } from './fifo.ts';
-import { frameTypes } from './frame.ts';
+import { frameTypes, headroomBytes } from './frame.ts';
 import { maxReasonBytes } from './limits.ts';
-import { MessageWriter } from './message-writer.ts';
+import { MessageWriter, smallMessageBytes } from './message-writer.ts';
 import { encodeReason } from './open.ts';
 import { PathWindow } from './path-window.ts';
 import type { Stream } from './stream.ts';
@@ -209,7 +209,7 @@ export class Outbound {
 
   /** The last message of a session that has ended. */
   pullGoAway(): Uint8Array | undefined {
-    this.writer.begin();
+    this.writer.begin(smallMessageBytes);
     this.writeGoAway();
     return this.writer.finish();
   }
@@ -227,12 +227,15 @@ export class Outbound {
   }
 
   private bulkReady(): boolean {
-    const limit = Math.min(this.window.bytes, this.path.inFlightBytes);
-    return this.bulk.length > 0 && this.inFlightBytes < limit;
+    return this.bulk.length > 0 && this.pathHasRoom;
+  }
+
+  private get pathHasRoom(): boolean {
+    return this.inFlightBytes < Math.min(this.window.bytes, this.path.inFlightBytes);
   }
 
   private pullSmall(): Uint8Array | undefined {
-    this.writer.begin();
+    this.writer.begin(Math.min(smallMessageBytes, this.path.maxMessageBytes));
     this.writeSessionFrames();
     this.writeAnswers();
     this.writeControl();
@@ -324,12 +327,17 @@ export class Outbound {
   }
 
   private pullBulk(): Uint8Array | undefined {
+    if (this.path.messagesAreDear) return this.packBulk();
     for (let left = this.bulk.length; left > 0 && this.bulkReady(); left -= 1) {
       const stream = this.bulk.shift();
       if (stream === undefined) return undefined;
       stream.inData = false;
-      const bytes = sendableBytes(stream);
-      const message = bytes === 0 ? undefined : this.takeBulk(stream, bytes);
+      const bytes = this.bulkBytes(stream);
+      let message: Uint8Array | undefined;
+      if (bytes > 0) {
+        this.noteSent(stream, bytes);
+        message = stream.send.takeMessage(this.session, stream.id, bytes);
+      }
       this.schedule(stream);
       this.relieve(stream);
       if (message !== undefined) return message;
@@ -337,23 +345,31 @@ export class Outbound {
     return undefined;
   }
 
-  private takeBulk(stream: Stream, bytes: number): Uint8Array | undefined {
-    if (this.path.messagesAreDear) return this.packBulk(stream, bytes);
-    this.noteSent(stream, bytes);
-    return stream.send.takeMessage(this.session, stream.id, bytes);
-  }
-
   /** Where the platform charges by the message: as many frames as one may hold, at the price of a copy. */
-  private packBulk(stream: Stream, firstBytes: number): Uint8Array | undefined {
+  private packBulk(): Uint8Array | undefined {
     const { writer } = this;
     writer.begin(this.path.maxMessageBytes);
-    let bytes = firstBytes;
-    while (bytes > 0 && writer.fits(bytes)) {
-      this.noteSent(stream, bytes);
-      writer.data(stream, bytes);
-      bytes = this.inFlightBytes < this.window.bytes ? sendableBytes(stream) : 0;
+    let idle = 0;
+    while (idle < this.bulk.length && this.bulkReady()) {
+      const stream = this.bulk.peek();
+      if (stream === undefined) break;
+      const bytes = this.bulkBytes(stream);
+      if (!writer.fits(bytes)) break;
+      this.bulk.shift();
+      stream.inData = false;
+      if (bytes > 0) {
+        this.noteSent(stream, bytes);
+        writer.data(stream, bytes);
+      } else idle += 1;
+      this.schedule(stream);
+      this.relieve(stream);
     }
     return writer.finish();
+  }
+
+  /** What the stream may send in its next frame of bulk. */
+  private bulkBytes(stream: Stream): number {
+    return Math.min(sendableBytes(stream), this.path.maxMessageBytes - headroomBytes);
   }
 
   private writeFin(stream: Stream): void {

@@ -2,7 +2,7 @@
 // the time and gives messages and events; it opens no socket, starts no timer and draws no randomness.
 // What is due to be sent is outbound.ts's business, what a frame does to its stream is inbound.ts's.
 
-import { Acknowledgements } from './acknowledgements.ts';
+import { Acknowledgements, enoughBytes } from './acknowledgements.ts';
 import { FairleadError, type WireCode, wireCodeName, wireCodes } from './errors.ts';
 import { decodeFrames, type Frame, frameTypes } from './frame.ts';
 import { type InboundEvents, StreamInbound } from './inbound.ts';
@@ -201,7 +201,7 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
   /** The peer may be reachable (again): both sides tell what they have, and resend the rest. */
   linkUp(path: PathLimits): void {
     if (this.over) return;
-    this.outbound.path = path;
+    this.usePath(path);
     this.state = 'up';
     if (this.begun) this.resync();
   }
@@ -213,8 +213,23 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
 
   /** A new in-flight budget for the link that is up. */
   budget(inFlightBytes: number): void {
-    this.outbound.path = { ...this.outbound.path, inFlightBytes };
+    this.usePath({ ...this.outbound.path, inFlightBytes });
     this.host.outputReady();
+  }
+
+  private usePath(path: PathLimits): void {
+    this.outbound.path = path;
+    // An acknowledgement is a message too: fewer of them, where messages are dear and the share leaves room.
+    const { messagesAreDear, inFlightBytes } = path;
+    this.acks.enoughBytes = messagesAreDear ? Math.max(enoughBytes, inFlightBytes / 16) : enoughBytes;
+  }
+
+  /** Silence after which the peer is asked for a sign of life: longer where that wakes a broker that sleeps. */
+  private get pingAfterMs(): number {
+    const { resumeWindowMs, pingIntervalMs } = this.limits;
+    return this.outbound.path.messagesAreDear
+      ? Math.max(pingIntervalMs, resumeWindowMs * 0.4)
+      : pingIntervalMs;
   }
 
   /** Takes a whole message. Never throws: what is malformed or hostile ends this session and no other. */
@@ -483,7 +498,8 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
   }
 
   private keepAlive(now: number): void {
-    const { resumeWindowMs, pingIntervalMs } = this.limits;
+    const { resumeWindowMs } = this.limits;
+    const { pingAfterMs } = this;
     if (this.streams.size === 0) {
       this.keepAliveAtMs = Number.POSITIVE_INFINITY;
       return;
@@ -493,8 +509,8 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
       this.fail('ERR_RESUME_TIMEOUT', `nothing was heard of the peer for ${Math.round(silentMs)} ms`, false);
       return;
     }
-    if (silentMs >= pingIntervalMs) this.outbound.owePing();
-    this.keepAliveAtMs = Math.min(now + pingIntervalMs, this.lastHeardMs + resumeWindowMs);
+    if (silentMs >= pingAfterMs) this.outbound.owePing();
+    this.keepAliveAtMs = Math.min(now + pingAfterMs, this.lastHeardMs + resumeWindowMs);
   }
 
   private rearm(): void {
@@ -514,7 +530,7 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
     if (this.streams.size === 0) {
       // Silence counts from when somebody began to wait.
       this.lastHeardMs = now;
-      this.keepAliveAtMs = now + Math.min(this.limits.pingIntervalMs, this.limits.resumeWindowMs);
+      this.keepAliveAtMs = now + Math.min(this.pingAfterMs, this.limits.resumeWindowMs);
       this.host.wakeAt(this.keepAliveAtMs);
     }
     const send = new SendHalf(initialWindowBytes);

@@ -6,7 +6,6 @@ import type { FairleadError } from '../../src/protocol/errors.ts';
 import { frameTypes } from '../../src/protocol/frame.ts';
 import {
   type OpenRequest,
-  type PathLimits,
   type Role,
   Session,
   type SessionHost,
@@ -14,8 +13,6 @@ import {
 import type { Stream } from '../../src/protocol/stream.ts';
 import type { SimulatedLink } from './network.ts';
 import type { World } from './world.ts';
-
-const path: PathLimits = { maxMessageBytes: 266_240, inFlightBytes: 16_777_216, messagesAreDear: false };
 
 /** One session core and its timers in virtual time. */
 class Peer implements SessionHost {
@@ -167,14 +164,14 @@ export class SimulatedDialer extends LinkedPeer {
   protected override onControl(type: number, _session: bigint, payload: Uint8Array): void {
     if (type === frameTypes.HELLO) {
       this.reachable = true;
-      this.session.linkUp(path);
+      this.session.linkUp(this.world.path);
     } else if (type === frameTypes.UNREACHABLE) {
       this.world.counts.unreachable += 1;
       this.reachable = false;
       this.session.linkDown();
     } else if (type === frameTypes.ATTACH) {
       this.instance = JSON.parse(Buffer.from(payload).toString()).instance;
-      if (!this.reachable) this.session.linkUp(path);
+      if (!this.reachable) this.session.linkUp(this.world.path);
       this.reachable = true;
     }
   }
@@ -226,7 +223,7 @@ export class SimulatedAgent extends LinkedPeer {
         this.sessions.set(session, peer);
       }
       this.link?.send('broker', encodeControl(frameTypes.ATTACH, session));
-      peer.session.linkUp(path);
+      peer.session.linkUp(this.world.path);
     } else if (type === frameTypes.DETACH || type === frameTypes.UNREACHABLE) {
       this.sessions.get(session)?.session.linkDown();
     }

@@ -5,6 +5,7 @@ import { agentTag, type BrokerLink, dialTag, type LinkTag } from '../../src/brok
 import { MemorySwitchboard } from '../../src/broker/memory-switchboard.ts';
 import { Relay } from '../../src/broker/relay.ts';
 import { defaultRelayOptions } from '../../src/broker/relay-options.ts';
+import type { PathLimits } from '../../src/protocol/session.ts';
 import { Clock, Random } from './clock.ts';
 import { type FaultCounts, SimulatedLink, type Weather } from './network.ts';
 import { SimulatedAgent, SimulatedDialer } from './peers.ts';
@@ -89,12 +90,22 @@ interface Conversation {
   dials: number;
 }
 
+/** What brokers advertise: one behind a small message limit, plenty, an edge where messages are dear, plenty. */
+const plenty: PathLimits = { maxMessageBytes: 266_240, inFlightBytes: 16_777_216, messagesAreDear: false };
+const paths: readonly PathLimits[] = [
+  { maxMessageBytes: 8192, inFlightBytes: 262_144, messagesAreDear: false },
+  plenty,
+  { maxMessageBytes: 266_240, inFlightBytes: 65_536, messagesAreDear: true },
+  plenty,
+];
+
 export class World {
   readonly clock = new Clock();
   readonly random: Random;
   readonly counts = noCounts();
   readonly violations: string[] = [];
   readonly weather: Weather;
+  readonly path: PathLimits;
   private relay: Relay;
   private brokerUp = true;
   private readonly conversations: Conversation[] = [];
@@ -103,6 +114,7 @@ export class World {
 
   constructor(seed: number) {
     this.random = new Random(seed);
+    this.path = paths[seed % paths.length] as PathLimits;
     const { random } = this;
     const rough = random.chance(0.4);
     this.weather = {

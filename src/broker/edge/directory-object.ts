@@ -1,0 +1,50 @@
+// The directory: one row per node that has an agent, as the nodes' objects tell it. A row that nobody has confirmed
+// for two refreshes is not shown: so it heals by itself after whatever made it wrong.
+
+import type { DurableObjectState, Request as WorkersRequest } from '@cloudflare/workers-types';
+import type { NodeSummary } from '../directory.ts';
+import { errorResponse } from '../refusal.ts';
+import { type Environment, edgeSettings } from './environment.ts';
+import { paths, type Report } from './internal.ts';
+
+export class DirectoryObject {
+  readonly #state: DurableObjectState;
+  readonly #staleAfterMs: number;
+
+  constructor(state: DurableObjectState, environment: Environment) {
+    this.#state = state;
+    this.#staleAfterMs = 2 * edgeSettings(environment).directoryRefreshMs;
+    state.storage.sql.exec(
+      'CREATE TABLE IF NOT EXISTS nodes (node TEXT PRIMARY KEY, summary TEXT NOT NULL, confirmed INTEGER NOT NULL)',
+    );
+  }
+
+  async fetch(request: WorkersRequest): Promise<Response> {
+    const { pathname } = new URL(request.url);
+    if (pathname === paths.report) {
+      this.#take((await request.json()) as Report);
+      return new Response(null, { status: 204 });
+    }
+    if (pathname === paths.list) return Response.json(this.#list());
+    return errorResponse(404, 'ERR_PROTOCOL', 'an object is reached through the Worker only');
+  }
+
+  #take({ node, summary }: Report): void {
+    const { sql } = this.#state.storage;
+    if (summary === null) sql.exec('DELETE FROM nodes WHERE node = ?', node);
+    else
+      sql.exec(
+        'INSERT INTO nodes VALUES (?, ?, ?) ON CONFLICT (node) DO UPDATE SET summary = excluded.summary, confirmed = excluded.confirmed',
+        node,
+        JSON.stringify(summary),
+        Date.now(),
+      );
+  }
+
+  #list(): NodeSummary[] {
+    const { sql } = this.#state.storage;
+    sql.exec('DELETE FROM nodes WHERE confirmed < ?', Date.now() - this.#staleAfterMs);
+    const rows = sql.exec<{ summary: string }>('SELECT summary FROM nodes ORDER BY node');
+    return [...rows].map((row) => JSON.parse(row.summary) as NodeSummary);
+  }
+}

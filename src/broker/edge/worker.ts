@@ -1,0 +1,89 @@
+// The broker at the edge: a Worker that authenticates with the same gate and routes as the Node server, and hands
+// each link to the Durable Object of its node. Holds nothing between requests but what the environment says.
+
+import { FairleadError } from '../../protocol/errors.ts';
+import { newCounters } from '../counters.ts';
+import type { NodeSummary } from '../directory.ts';
+import { agentPath, createGate, dialPath, type Gate } from '../gate.ts';
+import { tokenVerifier } from '../identity.ts';
+import { errorResponse, Refusal } from '../refusal.ts';
+import { createRoutes } from '../routes.ts';
+import { consoleLog } from './console-log.ts';
+import { type EdgeSettings, type Environment, edgeSettings } from './environment.ts';
+import { directoryStubs, linkRequest, listUrl, nodeStub, summaryUrl } from './internal.ts';
+
+export { DirectoryObject } from './directory-object.ts';
+export { NodeObject } from './node-object.ts';
+
+interface App {
+  fetch(request: Request): Promise<Response>;
+}
+
+let app: App | undefined;
+
+export default {
+  async fetch(request: Request, environment: Environment): Promise<Response> {
+    try {
+      app ??= createApp(environment);
+    } catch (error) {
+      const why = error instanceof FairleadError ? error.message : String(error);
+      consoleLog.error({ event: 'configuration', error: why }, 'this broker is not configured');
+      return errorResponse(500, 'ERR_CONFIG', 'this broker is not configured: see its log');
+    }
+    return app.fetch(request);
+  },
+};
+
+function createApp(environment: Environment): App {
+  const settings = edgeSettings(environment);
+  const { issuer, audience } = settings;
+  if (typeof environment.AUTH_SECRET !== 'string')
+    throw new FairleadError('ERR_CONFIG', 'the secret AUTH_SECRET is missing: wrangler secret put AUTH_SECRET');
+  const isDraining = () => false;
+  const gate = createGate(tokenVerifier({ secret: environment.AUTH_SECRET, issuer, audience }), isDraining);
+  const counters = newCounters();
+  const routes = createRoutes({
+    gate,
+    counters,
+    log: consoleLog,
+    isDraining,
+    listNodes: async (mayShow) => (await listAll(environment, settings)).filter(({ node }) => mayShow(node)),
+    findNode: async (node) => {
+      const response = await nodeStub(environment, settings, node).fetch(summaryUrl);
+      return ((await response.json()) as NodeSummary | null) ?? undefined;
+    },
+  });
+  return {
+    async fetch(request) {
+      const { pathname } = new URL(request.url);
+      const isUpgrade = request.headers.get('upgrade')?.toLowerCase() === 'websocket';
+      if (!isUpgrade || (pathname !== agentPath && pathname !== dialPath)) return routes.fetch(request);
+      try {
+        return await openLink(environment, settings, gate, request);
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        counters.refused[error.why]++;
+        const { why, status, code, message } = error;
+        consoleLog.info({ event: 'link-refused', why, status, code, reason: message, path: pathname }, 'link refused');
+        return error.toResponse();
+      }
+    },
+  };
+}
+
+async function openLink(environment: Environment, settings: EdgeSettings, gate: Gate, request: Request): Promise<Response> {
+  const admission = await gate.authorizeUpgrade(request);
+  const node = 'node' in admission ? admission.node : admission.identity.node;
+  const response = await nodeStub(environment, settings, node).fetch(...linkRequest(admission));
+  // The platform's own types and the web's differ in name only.
+  return response as unknown as Response;
+}
+
+async function listAll(environment: Environment, settings: EdgeSettings): Promise<NodeSummary[]> {
+  const shards = directoryStubs(environment, settings).map(async (stub) => {
+    const response = await stub.fetch(listUrl);
+    return (await response.json()) as NodeSummary[];
+  });
+  return (await Promise.all(shards)).flat().sort((a, b) => (a.node < b.node ? -1 : 1));
+}
+
