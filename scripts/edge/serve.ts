@@ -60,17 +60,25 @@ async function serve(options: Options): Promise<void> {
     },
   });
   const { port, hostname } = await runtime.ready;
+  const pid = runtimePid();
   const ready = {
     level: 'info',
     time: Date.now(),
     listen: [`${hostname}:${port}`],
-    pid: runtimePid(),
+    pid,
     msg: 'ready',
   };
   process.stderr.write(`${JSON.stringify(ready)}\n`);
+  // However this process ends, the runtime ends with it.
+  process.once('exit', () => {
+    if (pid !== undefined) process.kill(pid, 'SIGKILL');
+  });
+  // Whoever read the log may be gone before the runtime is told to end.
+  process.stderr.on('error', () => {});
   const stop = () => void runtime.dispose().finally(() => process.exit(0));
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
+  process.once('disconnect', stop);
 }
 
 async function bundle(entry: string): Promise<string> {

@@ -20,7 +20,8 @@ import { CuttableProxy, listen, readPattern, writePattern } from '../rig/targets
 import type { Brokers, Engine } from './engine.ts';
 
 const mebibyte = 1024 * 1024;
-const secret = 'a secret of the conformance suite, long enough';
+/** What every engine's brokers are started with. */
+export const secret = 'a secret of the conformance suite, long enough';
 
 /** The local edge runtime leaves the TCP connection open after the close frames, until it evicts the object. */
 const closeSoon: object = { closeTimeout: 500 };
@@ -33,11 +34,22 @@ export class Peers implements AsyncDisposable {
   readonly rig = new Rig();
   readonly brokers: Brokers;
   readonly node: string;
+  /** Times that an agent's link was lost. */
+  linkLosses = 0;
 
   constructor(brokers: Brokers, node: string) {
     this.brokers = brokers;
     this.node = node;
   }
+
+  readonly #log = {
+    debug() {},
+    info() {},
+    warn: (fields: object) => {
+      if ('event' in fields && fields.event === 'link-down') this.linkLosses += 1;
+    },
+    error() {},
+  };
 
   async agent(options: Partial<AgentOptions> = {}): Promise<Agent> {
     const token = await mintToken({ secret, agent: this.node });
@@ -46,6 +58,7 @@ export class Peers implements AsyncDisposable {
       token,
       node: this.node,
       allow: ['127.0.0.1:*'],
+      log: this.#log,
       ...options,
     });
     this.rig.defer(() => agent.close());

@@ -31,6 +31,8 @@ export class EdgeBroker {
       'test/rig/edge-worker.ts',
       ...Object.entries(variables).flatMap(([name, value]) => ['--var', `${name}=${value}`]),
     ]);
+    // Asked to end, it takes the runtime with it.
+    rig.defer(() => program.kill('SIGTERM'));
     const [line] = await program.said(/^\{.*"msg":"ready".*\}$/m);
     const { listen, pid } = JSON.parse(line) as { listen: string[]; pid: number };
     return new EdgeBroker(program, Number(listen[0]?.split(':')[1]), pid);
