@@ -4,6 +4,7 @@ import * as z from 'zod';
 import { FairleadError } from '../protocol/errors.ts';
 import { type BrokerLog, silentLog } from './broker-log.ts';
 import { defaultKeepAlive } from './keep-alive.ts';
+import type { NatsOptions } from './nats/options.ts';
 import { defaultRelayOptions } from './relay-options.ts';
 
 const relay = defaultRelayOptions;
@@ -47,6 +48,8 @@ export interface BrokerOptions extends OptionalSettings {
   readonly audience?: string | undefined;
   /** PEM. Default: plain HTTP. */
   readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer } | undefined;
+  /** Other replicas are met over NATS. Default: this process is the only one. */
+  readonly nats?: NatsOptions | undefined;
   /** A pino logger, for one. Default: silent. */
   readonly log?: BrokerLog | undefined;
 }

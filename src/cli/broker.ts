@@ -1,7 +1,8 @@
 // `fairlead broker`: runs a broker until it is told to stop, then lets its peers move before it goes.
 
 import { type Command, Option } from 'commander';
-import { startBroker } from '../broker/index.ts';
+import type { Logger } from 'pino';
+import { defaultPrefix, type NatsOptions, startBroker } from '../broker/index.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import { formatAddress, type HostPort, parseListen } from './address.ts';
 import { readSecret, readText } from './credentials.ts';
@@ -17,6 +18,15 @@ interface BrokerCommandOptions extends LogOptions {
   readonly authSecretFile: string;
   readonly issuer?: string;
   readonly audience?: string;
+  readonly nats?: string[];
+  readonly natsCreds?: string;
+  readonly natsTokenFile?: string;
+  readonly natsUser?: string;
+  readonly natsPasswordFile?: string;
+  readonly natsCa?: string;
+  readonly natsCert?: string;
+  readonly natsKey?: string;
+  readonly natsPrefix: string;
 }
 
 export function addBrokerCommand(program: Command): void {
@@ -34,6 +44,23 @@ export function addBrokerCommand(program: Command): void {
     .requiredOption('--auth-secret-file <file>', 'secret that tokens are signed with, at least 32 bytes')
     .option('--issuer <name>', 'take only tokens that name this issuer')
     .option('--audience <name>', 'take only tokens that name this audience')
+    .option(
+      '--nats <url>',
+      'meet other replicas over NATS: nats://HOST:PORT, commas between servers',
+      splitServers,
+    )
+    .option('--nats-creds <file>', 'NATS credentials file')
+    .option('--nats-token-file <file>', 'NATS token')
+    .option('--nats-user <name>', 'NATS user, with --nats-password-file')
+    .option('--nats-password-file <file>', "the NATS user's password")
+    .option('--nats-ca <file>', 'PEM certificates to verify NATS servers with')
+    .option('--nats-cert <file>', 'PEM certificate for NATS, with --nats-key')
+    .option('--nats-key <file>', 'PEM private key of --nats-cert')
+    .option(
+      '--nats-prefix <name>',
+      'first part of every NATS subject; brokers with one prefix are one',
+      defaultPrefix,
+    )
     .addHelpText(
       'after',
       [
@@ -43,6 +70,7 @@ export function addBrokerCommand(program: Command): void {
         'Examples:',
         '  (umask 077; head -c 32 /dev/urandom | base64 > secret)',
         '  fairlead broker --auth-secret-file secret',
+        '  fairlead broker --auth-secret-file secret --nats nats://nats-1:4222,nats://nats-2:4222',
         '  fairlead broker --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --auth-secret-file secret',
       ].join('\n'),
     );
@@ -65,6 +93,7 @@ async function runBroker(options: BrokerCommandOptions): Promise<void> {
     issuer: options.issuer,
     audience: options.audience,
     tls,
+    nats: await natsOptions(options, log),
     log,
   }).catch((error: unknown) => {
     // The flags were checked before: what is left is in the files that they name.
@@ -77,4 +106,39 @@ async function runBroker(options: BrokerCommandOptions): Promise<void> {
   const signal = await firstSignal();
   log.info({ signal }, 'draining');
   await broker.drain();
+}
+
+function splitServers(text: string): string[] {
+  return text.split(',').map((server) => server.trim());
+}
+
+async function natsOptions(options: BrokerCommandOptions, log: Logger): Promise<NatsOptions | undefined> {
+  const { nats, natsCreds, natsTokenFile, natsUser, natsPasswordFile, natsCa, natsCert, natsKey } = options;
+  const files = { natsCreds, natsTokenFile, natsUser, natsPasswordFile, natsCa, natsCert, natsKey };
+  if (nats === undefined) {
+    if (Object.values(files).some((value) => value !== undefined))
+      throw new UsageError('the --nats-… flags go with --nats URL');
+    return undefined;
+  }
+  if ((natsUser === undefined) !== (natsPasswordFile === undefined))
+    throw new UsageError('--nats-user and --nats-password-file go together: give both or neither');
+  if ((natsCert === undefined) !== (natsKey === undefined))
+    throw new UsageError('--nats-cert and --nats-key go together: give both or neither');
+  const secret = async (file: string) => (await readSecret(file, log)).trim();
+  const tls = {
+    ...(natsCa === undefined ? {} : { ca: await readText(natsCa) }),
+    ...(natsCert === undefined ? {} : { cert: await readText(natsCert) }),
+    ...(natsKey === undefined ? {} : { key: await readText(natsKey) }),
+  };
+  return {
+    servers: nats,
+    prefix: options.natsPrefix,
+    creds: natsCreds === undefined ? undefined : await secret(natsCreds),
+    token: natsTokenFile === undefined ? undefined : await secret(natsTokenFile),
+    user:
+      natsUser === undefined || natsPasswordFile === undefined
+        ? undefined
+        : { name: natsUser, password: await secret(natsPasswordFile) },
+    tls: Object.keys(tls).length === 0 ? undefined : tls,
+  };
 }

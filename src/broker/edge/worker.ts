@@ -50,7 +50,11 @@ function createApp(environment: Environment): App {
     counters,
     log: consoleLog,
     isDraining,
-    listNodes: async (mayShow) => (await listAll(environment, settings)).filter(({ node }) => mayShow(node)),
+    isCutOff: () => false,
+    async listNodes(mayShow) {
+      const nodes = await listAll(environment, settings);
+      return { nodes: nodes.filter(({ node }) => mayShow(node)), isWhole: true };
+    },
     findNode: async (node) => {
       const response = await nodeStub(environment, settings, node).fetch(summaryUrl);
       return ((await response.json()) as NodeSummary | null) ?? undefined;
