@@ -1,7 +1,6 @@
 // `fairlead broker`: runs a broker until it is told to stop, then lets its peers move before it goes.
 
 import { type Command, Option } from 'commander';
-import type { Logger } from 'pino';
 import { defaultPrefix, type NatsOptions, startBroker } from '../broker/index.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import { formatAddress, type HostPort, parseListen } from './address.ts';
@@ -93,7 +92,7 @@ async function runBroker(options: BrokerCommandOptions): Promise<void> {
     issuer: options.issuer,
     audience: options.audience,
     tls,
-    nats: await natsOptions(options, log),
+    nats: await natsOptions(options),
     log,
   }).catch((error: unknown) => {
     // The flags were checked before: what is left is in the files that they name.
@@ -112,7 +111,7 @@ function splitServers(text: string): string[] {
   return text.split(',').map((server) => server.trim());
 }
 
-async function natsOptions(options: BrokerCommandOptions, log: Logger): Promise<NatsOptions | undefined> {
+async function natsOptions(options: BrokerCommandOptions): Promise<NatsOptions | undefined> {
   const { nats, natsCreds, natsTokenFile, natsUser, natsPasswordFile, natsCa, natsCert, natsKey } = options;
   const files = { natsCreds, natsTokenFile, natsUser, natsPasswordFile, natsCa, natsCert, natsKey };
   if (nats === undefined) {
@@ -124,7 +123,7 @@ async function natsOptions(options: BrokerCommandOptions, log: Logger): Promise<
     throw new UsageError('--nats-user and --nats-password-file go together: give both or neither');
   if ((natsCert === undefined) !== (natsKey === undefined))
     throw new UsageError('--nats-cert and --nats-key go together: give both or neither');
-  const secret = async (file: string) => (await readSecret(file, log)).trim();
+  const secret = async (file: string) => (await readText(file)).trim();
   const tls = {
     ...(natsCa === undefined ? {} : { ca: await readText(natsCa) }),
     ...(natsCert === undefined ? {} : { cert: await readText(natsCert) }),
