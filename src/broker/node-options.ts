@@ -3,6 +3,8 @@
 import * as z from 'zod';
 import { FairleadError } from '../protocol/errors.ts';
 import { type BrokerLog, silentLog } from './broker-log.ts';
+import { fixedKeys, secretKey } from './identity-keys.ts';
+import type { Issuer } from './identity-verifier.ts';
 import { defaultKeepAlive } from './keep-alive.ts';
 import { defaultRelayOptions } from './relay-options.ts';
 
@@ -40,9 +42,11 @@ export type BrokerSettings = z.infer<typeof settingsSchema>;
 type OptionalSettings = { readonly [Name in keyof BrokerSettings]?: BrokerSettings[Name] | undefined };
 
 export interface BrokerOptions extends OptionalSettings {
-  /** Signs tokens; as its file has it. At least 32 bytes. */
-  readonly secret: string | Uint8Array;
-  /** Claims that every token must have. Default: any. */
+  /** Whose tokens are taken. There must be some, or `secret`. */
+  readonly issuers?: readonly Issuer[] | undefined;
+  /** One issuer more: signs tokens; as its file has it. At least 32 bytes. */
+  readonly secret?: string | Uint8Array | undefined;
+  /** Claims that every token signed with `secret` must have. Default: any. */
   readonly issuer?: string | undefined;
   readonly audience?: string | undefined;
   /** PEM. Default: plain HTTP. */
@@ -61,6 +65,14 @@ export function parseSettings(options: BrokerOptions): BrokerSettings {
   if (parsed.data.lowWaterBytes >= parsed.data.highWaterBytes)
     throw new FairleadError('ERR_CONFIG', 'broker setting "lowWaterBytes" must be below "highWaterBytes"');
   return parsed.data;
+}
+
+/** @throws FairleadError ERR_CONFIG where there is none, or the secret is too short. */
+export function issuersOf({ issuers = [], secret, issuer, audience }: BrokerOptions): readonly Issuer[] {
+  const all =
+    secret === undefined ? issuers : [...issuers, { keys: fixedKeys([secretKey(secret)]), issuer, audience }];
+  if (all.length === 0) throw new FairleadError('ERR_CONFIG', 'a broker needs keys to check tokens with');
+  return all;
 }
 
 export function logOf(options: BrokerOptions): BrokerLog {

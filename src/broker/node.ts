@@ -11,12 +11,12 @@ import { bounded } from './broker-log.ts';
 import type { Counters } from './counters.ts';
 import { listNodes } from './directory.ts';
 import { type Admission, createGate } from './gate.ts';
-import { tokenVerifier } from './identity.ts';
+import { verifierOf } from './identity-verifier.ts';
 import { KeepAlive } from './keep-alive.ts';
 import { tagOf } from './link.ts';
 import { MemorySwitchboard } from './memory-switchboard.ts';
 import { NodeLink } from './node-link.ts';
-import { type BrokerOptions, type BrokerSettings, logOf, parseSettings } from './node-options.ts';
+import { type BrokerOptions, type BrokerSettings, issuersOf, logOf, parseSettings } from './node-options.ts';
 import { Upgrader } from './node-upgrade.ts';
 import { Relay } from './relay.ts';
 import { defaultRelayOptions } from './relay-options.ts';
@@ -56,7 +56,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   let draining = false;
   const isDraining = () => draining;
 
-  const gate = createGate(tokenVerifier(options), isDraining);
+  const gate = createGate(verifierOf(issuersOf(options)), isDraining);
   const routes = createRoutes({
     gate,
     counters,

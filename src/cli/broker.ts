@@ -1,22 +1,21 @@
 // `fairlead broker`: runs a broker until it is told to stop, then lets its peers move before it goes.
 
 import { type Command, Option } from 'commander';
-import { startBroker } from '../broker/index.ts';
+import type { Logger } from 'pino';
+import { type AuthSources, type Broker, type BrokerOptions, openAuth, startBroker } from '../broker/index.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import { formatAddress, type HostPort, parseListen } from './address.ts';
-import { readSecret, readText } from './credentials.ts';
+import { type AuthOptions, addAuthOptions, authSources } from './auth.ts';
+import { readText } from './credentials.ts';
 import { Failure, UsageError } from './failure.ts';
 import { addLogOption, createLog, type LogOptions } from './log.ts';
 import { firstSignal } from './signals.ts';
 import { version } from './version.ts';
 
-interface BrokerCommandOptions extends LogOptions {
+interface BrokerCommandOptions extends AuthOptions, LogOptions {
   readonly listen: HostPort;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
-  readonly authSecretFile: string;
-  readonly issuer?: string;
-  readonly audience?: string;
 }
 
 export function addBrokerCommand(program: Command): void {
@@ -31,14 +30,12 @@ export function addBrokerCommand(program: Command): void {
     )
     .option('--tls-cert <file>', 'PEM certificate chain; with --tls-key, serve wss:// and https://')
     .option('--tls-key <file>', 'PEM private key of --tls-cert')
-    .requiredOption('--auth-secret-file <file>', 'secret that tokens are signed with, at least 32 bytes')
-    .option('--issuer <name>', 'take only tokens that name this issuer')
-    .option('--audience <name>', 'take only tokens that name this audience')
     .addHelpText(
       'after',
       [
         '',
         'On SIGTERM or SIGINT it tells its peers to move and then stops; a second signal ends it at once.',
+        'Tokens are taken that one of the given keys has signed. Key files are read again when they change.',
         '',
         'Examples:',
         '  (umask 077; head -c 32 /dev/urandom | base64 > secret)',
@@ -46,6 +43,7 @@ export function addBrokerCommand(program: Command): void {
         '  fairlead broker --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --auth-secret-file secret',
       ].join('\n'),
     );
+  addAuthOptions(command);
   addLogOption(command).action(runBroker);
 }
 
@@ -57,16 +55,8 @@ async function runBroker(options: BrokerCommandOptions): Promise<void> {
     options.tlsCert !== undefined && options.tlsKey !== undefined
       ? { cert: await readText(options.tlsCert), key: await readText(options.tlsKey) }
       : undefined;
-  const broker = await startBroker({
-    host: options.listen.host,
-    port: options.listen.port,
-    secret: await readSecret(options.authSecretFile, log),
-    version,
-    issuer: options.issuer,
-    audience: options.audience,
-    tls,
-    log,
-  }).catch((error: unknown) => {
+  const sources = await authSources(options, log);
+  const broker = await startWith(sources, options, tls, log).catch((error: unknown) => {
     // The flags were checked before: what is left is in the files that they name.
     throw error instanceof FairleadError ? new Failure(error.message) : error;
   });
@@ -77,4 +67,15 @@ async function runBroker(options: BrokerCommandOptions): Promise<void> {
   const signal = await firstSignal();
   log.info({ signal }, 'draining');
   await broker.drain();
+}
+
+async function startWith(
+  sources: AuthSources,
+  options: BrokerCommandOptions,
+  tls: BrokerOptions['tls'],
+  log: Logger,
+): Promise<Broker> {
+  const { issuers } = await openAuth(sources, log);
+  const { host, port } = options.listen;
+  return await startBroker({ host, port, issuers, version, tls, log });
 }

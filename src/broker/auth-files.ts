@@ -1,0 +1,108 @@
+// Where a broker on Node has its issuers from: key files, which are followed, JWKS URLs, and the configuration file
+// that lists them. Never logs what a file holds.
+
+import { dirname, resolve } from 'node:path';
+import { followFile } from '../files/followed-file.ts';
+import { FairleadError } from '../protocol/errors.ts';
+import { type BrokerLog, bounded } from './broker-log.ts';
+import { type IssuerConfig, parseAuthConfig } from './identity-config.ts';
+import { RemoteKeys } from './identity-jwks.ts';
+import { type KeySource, type PinnedKey, publicKeys, secretKey } from './identity-keys.ts';
+import type { Issuer } from './identity-verifier.ts';
+
+export interface AuthSources {
+  /** Each of these is one issuer. */
+  readonly secretFile?: string | undefined;
+  readonly keyFiles?: readonly string[] | undefined;
+  /** Files or URLs. */
+  readonly jwks?: readonly string[] | undefined;
+  /** Claims that tokens of those issuers must have; a configuration says so for each of its own. */
+  readonly issuer?: string | undefined;
+  readonly audience?: string | undefined;
+  /** A list of issuers more: see identity-config.ts. Names of files are seen from where it is. */
+  readonly configFile?: string | undefined;
+}
+
+export interface Auth {
+  readonly issuers: readonly Issuer[];
+  /** Stops following the files. */
+  close(): void;
+}
+
+/**
+ * @throws FairleadError ERR_CONFIG where a file cannot be used, or there is no issuer; Node's own error where one
+ *   cannot be read
+ */
+export async function openAuth(sources: AuthSources, log: BrokerLog): Promise<Auth> {
+  const open: { close(): void }[] = [];
+  const close = () => {
+    for (const one of open.splice(0)) one.close();
+  };
+  try {
+    const issuers: Issuer[] = [];
+    for (const config of await issuerConfigs(sources)) {
+      const { keys, file } = await keySource(config, log);
+      if (file !== undefined) open.push(file);
+      const { issuer, audience, leewaySeconds, prefix } = config;
+      issuers.push({ keys, issuer, audience, leewaySeconds, prefix });
+    }
+    if (issuers.length === 0) throw new FairleadError('ERR_CONFIG', 'there is no key to check tokens with');
+    return { issuers, close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+async function issuerConfigs(sources: AuthSources): Promise<IssuerConfig[]> {
+  const { secretFile, keyFiles = [], jwks = [], issuer, audience, configFile } = sources;
+  const claims = { issuer, audience };
+  const configs: IssuerConfig[] = [];
+  if (secretFile !== undefined) configs.push({ secretFile, ...claims });
+  for (const keyFile of keyFiles) configs.push({ keyFile, ...claims });
+  for (const place of jwks)
+    configs.push(
+      /^https?:\/\//i.test(place) ? { jwksUrl: place, ...claims } : { jwksFile: place, ...claims },
+    );
+  if (configFile === undefined) return configs;
+  const file = await followFile(configFile, { parse: parseAuthConfig, failed() {} });
+  file.close();
+  const from = dirname(configFile);
+  const at = (path: string | undefined) => (path === undefined ? undefined : resolve(from, path));
+  for (const config of file.value())
+    configs.push({
+      ...config,
+      secretFile: at(config.secretFile),
+      keyFile: at(config.keyFile),
+      jwksFile: at(config.jwksFile),
+    });
+  return configs;
+}
+
+async function keySource(
+  config: IssuerConfig,
+  log: BrokerLog,
+): Promise<{ keys: KeySource; file?: { close(): void } }> {
+  const { secretFile, jwksUrl, algorithms } = config;
+  if (jwksUrl !== undefined) return { keys: new RemoteKeys({ url: jwksUrl, algorithms, log }) };
+  const path = secretFile ?? config.keyFile ?? config.jwksFile ?? '';
+  const file = await followFile(path, {
+    parse: secretFile === undefined ? (text) => publicKeys(text, algorithms) : secretKeys,
+    changed: (keys) => log.info({ event: 'keys-loaded', path, keys: keys.length }, 'keys read again'),
+    failed: (_, error) => logKept(log, path, error),
+  });
+  return { keys: { find: async () => file.value() }, file };
+}
+
+function secretKeys(text: string): readonly PinnedKey[] {
+  return [secretKey(text)];
+}
+
+/** A file that was changed and cannot be used: what was read of it before stays in use. */
+function logKept(log: BrokerLog, path: string, error: unknown): void {
+  const why = bounded(error instanceof Error ? error.message : String(error));
+  log.warn(
+    { event: 'file-failed', path, error: why },
+    'a file cannot be used: what it said before stays in use',
+  );
+}
