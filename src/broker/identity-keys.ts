@@ -118,7 +118,7 @@ function refuseSecret(jwk: unknown): void {
   if ('d' in jwk) throw config('this holds a private key: give the broker its public part only');
 }
 
-function algorithmOf(kty: string, crv: string | undefined): Algorithm | undefined {
+export function algorithmOf(kty: string, crv: string | undefined): Algorithm | undefined {
   if (kty === 'OKP' && crv === 'Ed25519') return 'EdDSA';
   if (kty === 'EC' && crv === 'P-256') return 'ES256';
   return kty === 'RSA' ? 'RS256' : undefined;

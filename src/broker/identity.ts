@@ -4,6 +4,7 @@
 import * as z from 'zod';
 import { FairleadError } from '../protocol/errors.ts';
 import { nodeNameSchema, nodePatternSchema } from './grants.ts';
+import { routesSchema } from './identity-routes.ts';
 
 interface CommonIdentity {
   /** Whom the token is for: `sub`, after the prefix of its issuer. Sessions belong to it. */
@@ -18,6 +19,8 @@ export interface AgentIdentity extends CommonIdentity {
   readonly kind: 'agent';
   /** The one node that this agent may serve. */
   readonly node: string;
+  /** What the agent may claim to reach, see identity-routes.ts; empty: nothing. */
+  readonly routes: readonly string[];
 }
 
 export interface DialIdentity extends CommonIdentity {
@@ -42,7 +45,7 @@ export const nodePatternsSchema = z.array(nodePatternSchema).min(1).max(256);
 
 /** A token says one of the two, never both: `never` where the other's claim stands. */
 const grantSchema = z.union([
-  z.object({ agent: nodeNameSchema, dial: z.never().optional() }),
+  z.object({ agent: nodeNameSchema, routes: routesSchema.optional(), dial: z.never().optional() }),
   z.object({ dial: nodePatternsSchema, targets: targetsSchema.optional(), agent: z.never().optional() }),
 ]);
 
@@ -72,7 +75,8 @@ export function identityOf(payload: unknown, prefix: string, grant: unknown): Id
   const { exp, jti } = claims.data;
   const common = { principal: principal.data, expiresAt: exp * 1000, tokenId: jti };
   const { data } = granted;
-  if (data.agent !== undefined) return { kind: 'agent', node: data.agent, ...common };
+  if (data.agent !== undefined)
+    return { kind: 'agent', node: data.agent, routes: data.routes ?? [], ...common };
   return { kind: 'dial', nodes: data.dial, targets: data.targets, ...common };
 }
 

@@ -1,6 +1,9 @@
 // What the rest of the project may use of the broker.
 
-export { type Auth, type AuthSources, openAuth } from './auth-files.ts';
+export { type AuthSources, openAuth } from './auth-files.ts';
+export type { Identity } from './identity.ts';
+export { verifierOf } from './identity-verifier.ts';
 export { type MintOptions, mintToken } from './mint.ts';
 export { type Broker, startBroker } from './node.ts';
 export type { BrokerOptions } from './node-options.ts';
+export { makeKeyPair } from './signing-key.ts';

@@ -18,14 +18,23 @@ export interface AuthOptions {
 export function addAuthOptions(command: Command): Command {
   return command
     .option('--auth-secret-file <file>', 'secret that tokens are signed with (HS256), at least 32 bytes')
-    .option('--auth-key <file...>', 'public key of tokens: PEM or JWK, for EdDSA, ES256 or RS256; repeatable')
-    .option('--auth-jwks <place...>', 'JWK set with public keys: a file, or an https:// URL; repeatable')
+    .option(
+      '--auth-key <file>',
+      'public key of tokens: PEM or JWK, for EdDSA, ES256 or RS256; repeatable',
+      more,
+    )
+    .option('--auth-jwks <place>', 'JWK set with public keys: a file, or an https:// URL; repeatable', more)
     .option('--auth-config <file>', 'JSON list of issuers, each with its keys, claims and grants')
     .option('--issuer <name>', 'with these, but --auth-config: take only tokens that name this issuer')
     .option('--audience <name>', 'likewise: take only tokens that name this audience');
 }
 
-function hasAuth(options: AuthOptions): boolean {
+/** Not `<file...>`: that would take an argument after it for one more file. */
+function more(value: string, before: string[] = []): string[] {
+  return [...before, value];
+}
+
+export function hasAuth(options: AuthOptions): boolean {
   const { authSecretFile, authKey, authJwks, authConfig } = options;
   return [authSecretFile, authKey, authJwks, authConfig].some((given) => given !== undefined);
 }

@@ -68,6 +68,13 @@ export async function readSecret(file: string, log: Logger): Promise<string> {
   return secret;
 }
 
+/** A private key's file as it is. */
+export async function readPrivate(file: string, log: Logger): Promise<string> {
+  const text = await readText(file);
+  await warnIfWorldReadable(file, log);
+  return text;
+}
+
 export async function readText(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
