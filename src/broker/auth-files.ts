@@ -6,6 +6,7 @@ import { followFile } from '../files/followed-file.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import { type BrokerLog, bounded } from './broker-log.ts';
 import { type IssuerConfig, parseAuthConfig } from './identity-config.ts';
+import { parseDenyList, Revocations } from './identity-deny.ts';
 import { RemoteKeys } from './identity-jwks.ts';
 import { type KeySource, type PinnedKey, publicKeys, secretKey } from './identity-keys.ts';
 import type { Issuer } from './identity-verifier.ts';
@@ -21,6 +22,30 @@ export interface AuthSources {
   readonly audience?: string | undefined;
   /** A list of issuers more: see identity-config.ts. Names of files are seen from where it is. */
   readonly configFile?: string | undefined;
+}
+
+/**
+ * The deny list in a file, followed. One that is gone or malformed leaves the last good one in force.
+ *
+ * @throws FairleadError ERR_CONFIG where it is malformed now; Node's own error where it cannot be read
+ */
+export async function followDenyFile(
+  path: string,
+  log: BrokerLog,
+): Promise<{ readonly revocations: Revocations; close(): void }> {
+  let revocations: Revocations | undefined;
+  const file = await followFile(path, {
+    parse: parseDenyList,
+    changed(list) {
+      const { jti, sub, node } = list;
+      const entries = jti.size + sub.size + node.size;
+      log.info({ event: 'deny-list-loaded', path, entries }, 'deny list read again');
+      revocations?.replace(list);
+    },
+    failed: (_, error) => logKept(log, path, error),
+  });
+  revocations = new Revocations(file.value());
+  return { revocations, close: file.close };
 }
 
 export interface Auth {

@@ -1,6 +1,6 @@
 // What the rest of the project may use of the broker.
 
-export { type AuthSources, openAuth } from './auth-files.ts';
+export { type AuthSources, followDenyFile, openAuth } from './auth-files.ts';
 export type { Identity } from './identity.ts';
 export { verifierOf } from './identity-verifier.ts';
 export { type MintOptions, mintToken } from './mint.ts';

@@ -3,6 +3,7 @@
 import * as z from 'zod';
 import { FairleadError } from '../protocol/errors.ts';
 import { type BrokerLog, silentLog } from './broker-log.ts';
+import type { Revocations } from './identity-deny.ts';
 import { fixedKeys, secretKey } from './identity-keys.ts';
 import type { Issuer } from './identity-verifier.ts';
 import { defaultKeepAlive } from './keep-alive.ts';
@@ -49,6 +50,8 @@ export interface BrokerOptions extends OptionalSettings {
   /** Claims that every token signed with `secret` must have. Default: any. */
   readonly issuer?: string | undefined;
   readonly audience?: string | undefined;
+  /** Who is refused, and whose links are closed, although the token is good. Default: nobody. */
+  readonly revocations?: Revocations | undefined;
   /** PEM. Default: plain HTTP. */
   readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer } | undefined;
   /** A pino logger, for one. Default: silent. */

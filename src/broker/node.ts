@@ -11,6 +11,7 @@ import { bounded } from './broker-log.ts';
 import type { Counters } from './counters.ts';
 import { listNodes } from './directory.ts';
 import { type Admission, createGate } from './gate.ts';
+import type { Denied } from './identity-deny.ts';
 import { verifierOf } from './identity-verifier.ts';
 import { KeepAlive } from './keep-alive.ts';
 import { tagOf } from './link.ts';
@@ -48,7 +49,10 @@ const expiryEveryMs = 5000;
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const settings = parseSettings(options);
   const log = logOf(options);
-  const relay = new Relay(new MemorySwitchboard(), { ...defaultRelayOptions, ...settings, log });
+  const { revocations } = options;
+  const isRevoked = (who: Denied) => revocations?.includes(who) ?? false;
+  const verifyToken = verifierOf(issuersOf(options), isRevoked);
+  const relay = new Relay(new MemorySwitchboard(), { ...defaultRelayOptions, ...settings, verifyToken, log });
   const { counters } = relay;
   const links = new Set<NodeLink>();
   /** Called once no link is left. */
@@ -56,7 +60,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   let draining = false;
   const isDraining = () => draining;
 
-  const gate = createGate(verifierOf(issuersOf(options)), isDraining);
+  const gate = createGate(verifyToken, isDraining);
   const routes = createRoutes({
     gate,
     counters,
@@ -90,6 +94,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     relay.closed(link, closeCodes.keepAlive, 'silent for too long');
     link.terminate();
   });
+  const forgetRevocations = revocations?.onReplaced(() => relay.revoke(isRevoked));
   const expiry = setInterval(() => relay.expire(Date.now()), expiryEveryMs);
   expiry.unref();
 
@@ -134,6 +139,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   async function shutDown(): Promise<void> {
     draining = true;
     clearInterval(expiry);
+    forgetRevocations?.();
     keepAlive.stop();
     const closed = new Promise((resolve) => server.close(resolve));
     upgrader.close();

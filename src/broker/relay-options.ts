@@ -1,6 +1,7 @@
 // What a relay may be told, with the defaults.
 
 import type { BrokerLog } from './broker-log.ts';
+import type { VerifyToken } from './identity.ts';
 
 export interface RelayOptions {
   /** Broker build, told to peers. At most 64 characters. Default `dev`. */
@@ -28,6 +29,8 @@ export interface RelayOptions {
   readonly maxSessionsPerNode: number;
   /** Most sessions whose ATTACH one agent link may have left unanswered. Default 4096. */
   readonly maxUnanswered: number;
+  /** Checks newer tokens that peers show on live links. Default: none is taken, and links end with their tokens. */
+  readonly verifyToken?: VerifyToken | undefined;
   readonly log: BrokerLog;
 }
 

@@ -2,7 +2,14 @@
 
 import { type Command, Option } from 'commander';
 import type { Logger } from 'pino';
-import { type AuthSources, type Broker, type BrokerOptions, openAuth, startBroker } from '../broker/index.ts';
+import {
+  type AuthSources,
+  type Broker,
+  type BrokerOptions,
+  followDenyFile,
+  openAuth,
+  startBroker,
+} from '../broker/index.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import { formatAddress, type HostPort, parseListen } from './address.ts';
 import { type AuthOptions, addAuthOptions, authSources } from './auth.ts';
@@ -16,6 +23,7 @@ interface BrokerCommandOptions extends AuthOptions, LogOptions {
   readonly listen: HostPort;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
+  readonly denyFile?: string;
 }
 
 export function addBrokerCommand(program: Command): void {
@@ -35,7 +43,8 @@ export function addBrokerCommand(program: Command): void {
       [
         '',
         'On SIGTERM or SIGINT it tells its peers to move and then stops; a second signal ends it at once.',
-        'Tokens are taken that one of the given keys has signed. Key files are read again when they change.',
+        'Tokens are taken that one of the given keys has signed. Key files and the deny file',
+        'are read again when they change; links that the deny file names are closed.',
         '',
         'Examples:',
         '  (umask 077; head -c 32 /dev/urandom | base64 > secret)',
@@ -43,7 +52,10 @@ export function addBrokerCommand(program: Command): void {
         '  fairlead broker --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --auth-secret-file secret',
       ].join('\n'),
     );
-  addAuthOptions(command);
+  addAuthOptions(command).option(
+    '--deny-file <file>',
+    'tokens, principals and nodes to refuse: lines "jti ID", "sub PRINCIPAL", "node NODE", or JSON',
+  );
   addLogOption(command).action(runBroker);
 }
 
@@ -77,5 +89,6 @@ async function startWith(
 ): Promise<Broker> {
   const { issuers } = await openAuth(sources, log);
   const { host, port } = options.listen;
-  return await startBroker({ host, port, issuers, version, tls, log });
+  const deny = options.denyFile === undefined ? undefined : await followDenyFile(options.denyFile, log);
+  return await startBroker({ host, port, issuers, revocations: deny?.revocations, version, tls, log });
 }
