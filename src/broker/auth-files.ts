@@ -9,7 +9,9 @@ import { type IssuerConfig, parseAuthConfig } from './identity-config.ts';
 import { parseDenyList, Revocations } from './identity-deny.ts';
 import { RemoteKeys } from './identity-jwks.ts';
 import { type KeySource, type PinnedKey, publicKeys, secretKey } from './identity-keys.ts';
+import { grantByRules } from './identity-mapping.ts';
 import type { Issuer } from './identity-verifier.ts';
+import { jwksRequest } from './jwks-request.ts';
 
 export interface AuthSources {
   /** Each of these is one issuer. */
@@ -68,8 +70,9 @@ export async function openAuth(sources: AuthSources, log: BrokerLog): Promise<Au
     for (const config of await issuerConfigs(sources)) {
       const { keys, file } = await keySource(config, log);
       if (file !== undefined) open.push(file);
-      const { issuer, audience, leewaySeconds, prefix } = config;
-      issuers.push({ keys, issuer, audience, leewaySeconds, prefix });
+      const { issuer, audience, leewaySeconds, prefix, grants } = config;
+      const grantOf = grants === undefined ? undefined : grantByRules(grants);
+      issuers.push({ keys, issuer, audience, leewaySeconds, prefix, grantOf });
     }
     if (issuers.length === 0) throw new FairleadError('ERR_CONFIG', 'there is no key to check tokens with');
     return { issuers, close };
@@ -100,6 +103,8 @@ async function issuerConfigs(sources: AuthSources): Promise<IssuerConfig[]> {
       secretFile: at(config.secretFile),
       keyFile: at(config.keyFile),
       jwksFile: at(config.jwksFile),
+      jwksCaFile: at(config.jwksCaFile),
+      jwksTokenFile: at(config.jwksTokenFile),
     });
   return configs;
 }
@@ -109,7 +114,12 @@ async function keySource(
   log: BrokerLog,
 ): Promise<{ keys: KeySource; file?: { close(): void } }> {
   const { secretFile, jwksUrl, algorithms } = config;
-  if (jwksUrl !== undefined) return { keys: new RemoteKeys({ url: jwksUrl, algorithms, log }) };
+  if (jwksUrl !== undefined) {
+    const { jwksCaFile: caFile, jwksTokenFile: tokenFile } = config;
+    const fetch =
+      caFile === undefined && tokenFile === undefined ? undefined : jwksRequest({ caFile, tokenFile });
+    return { keys: new RemoteKeys({ url: jwksUrl, algorithms, log, fetch }) };
+  }
   const path = secretFile ?? config.keyFile ?? config.jwksFile ?? '';
   const file = await followFile(path, {
     parse: secretFile === undefined ? (text) => publicKeys(text, algorithms) : secretKeys,

@@ -148,7 +148,7 @@ async function broker(): Promise<Broker> {
 }
 
 async function echo(): Promise<number> {
-  const server = createServer((socket) => socket.pipe(socket));
+  const server = createServer((socket) => void socket.on('error', () => {}).pipe(socket));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   undo.push(() => server.close());
