@@ -91,7 +91,12 @@ export function createGate(verify: VerifyToken, isDraining: () => boolean): Gate
     const identity = await authenticate(request);
     if (!offersSubprotocol(request))
       throw new Refusal('bad-request', `offer the subprotocol "${subprotocol}"`);
-    return url.pathname === agentPath ? admitAgent(identity, url) : admitDialer(identity, url);
+    try {
+      return url.pathname === agentPath ? admitAgent(identity, url) : admitDialer(identity, url);
+    } catch (error) {
+      if (error instanceof Refusal) error.principal = identity.principal;
+      throw error;
+    }
   }
 
   return { authenticate, authorizeUpgrade };

@@ -1,6 +1,7 @@
 // What a broker on Node may be told, checked once where it comes in.
 
 import * as z from 'zod';
+import type { AuditLog } from '../files/audit-log.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import { type BrokerLog, silentLog } from './broker-log.ts';
 import type { Revocations } from './identity-deny.ts';
@@ -52,6 +53,8 @@ export interface BrokerOptions extends OptionalSettings {
   readonly audience?: string | undefined;
   /** Who is refused, and whose links are closed, although the token is good. Default: nobody. */
   readonly revocations?: Revocations | undefined;
+  /** Who was let in and who was not. Default: nowhere. */
+  readonly audit?: AuditLog | undefined;
   /** PEM. Default: plain HTTP. */
   readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer } | undefined;
   /** A pino logger, for one. Default: silent. */

@@ -7,6 +7,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import type { WebSocket } from 'ws';
 import { closeCodes, FairleadError } from '../protocol/errors.ts';
+import { BrokerAudit } from './audit.ts';
 import { bounded } from './broker-log.ts';
 import type { Counters } from './counters.ts';
 import { listNodes } from './directory.ts';
@@ -52,7 +53,14 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const { revocations } = options;
   const isRevoked = (who: Denied) => revocations?.includes(who) ?? false;
   const verifyToken = verifierOf(issuersOf(options), isRevoked);
-  const relay = new Relay(new MemorySwitchboard(), { ...defaultRelayOptions, ...settings, verifyToken, log });
+  const audit = new BrokerAudit(options.audit);
+  const relay = new Relay(new MemorySwitchboard(), {
+    ...defaultRelayOptions,
+    ...settings,
+    verifyToken,
+    left: (link, code, reason) => audit.closed(link, code, reason),
+    log,
+  });
   const { counters } = relay;
   const links = new Set<NodeLink>();
   /** Called once no link is left. */
@@ -78,6 +86,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     accept,
     refused(refusal, path) {
       counters.refused[refusal.why]++;
+      audit.refused(refusal, path);
       const { why, status, code, message } = refusal;
       log.info(
         { event: 'link-refused', why, status, code, reason: message, path: bounded(path) },
@@ -119,6 +128,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       relay.closed(link, code, reason.toString());
       if (links.size === 0) for (const resume of waiting) resume();
     });
+    audit.opened(link);
     relay.open(link);
   }
 

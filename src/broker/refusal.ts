@@ -27,6 +27,8 @@ const kinds: Readonly<Record<RefusalReason, RefusalKind>> = {
 export class Refusal extends FairleadError {
   readonly why: RefusalReason;
   readonly status: number;
+  /** Who was refused, where the token said so. */
+  principal: string | undefined;
 
   constructor(why: RefusalReason, message: string) {
     super(kinds[why].code, message);

@@ -409,6 +409,7 @@ export class Relay {
       { event: 'link-closed', ...describeLink(link), code, reason: bounded(reason) },
       'link closed',
     );
+    this.#options.left?.(link, code, reason);
     if (!wasPaired) return;
     if (isDialLink(link)) {
       this.#dialerLeft(link, stateBefore as DialState, tellOthers);

@@ -10,16 +10,17 @@ import {
   openAuth,
   startBroker,
 } from '../broker/index.ts';
+import { openAuditFile } from '../files/audit-log.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import { formatAddress, type HostPort, parseListen } from './address.ts';
 import { type AuthOptions, addAuthOptions, authSources } from './auth.ts';
 import { readText } from './credentials.ts';
 import { Failure, UsageError } from './failure.ts';
-import { addLogOption, createLog, type LogOptions } from './log.ts';
+import { type AuditOptions, addAuditOption, addLogOption, createLog, type LogOptions } from './log.ts';
 import { firstSignal } from './signals.ts';
 import { version } from './version.ts';
 
-interface BrokerCommandOptions extends AuthOptions, LogOptions {
+interface BrokerCommandOptions extends AuthOptions, AuditOptions, LogOptions {
   readonly listen: HostPort;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
@@ -52,6 +53,7 @@ export function addBrokerCommand(program: Command): void {
         '  fairlead broker --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --auth-secret-file secret',
       ].join('\n'),
     );
+  addAuditOption(command);
   addAuthOptions(command).option(
     '--deny-file <file>',
     'tokens, principals and nodes to refuse: lines "jti ID", "sub PRINCIPAL", "node NODE", or JSON',
@@ -90,5 +92,15 @@ async function startWith(
   const { issuers } = await openAuth(sources, log);
   const { host, port } = options.listen;
   const deny = options.denyFile === undefined ? undefined : await followDenyFile(options.denyFile, log);
-  return await startBroker({ host, port, issuers, revocations: deny?.revocations, version, tls, log });
+  const audit = options.auditLog === undefined ? undefined : openAuditFile(options.auditLog, log);
+  return await startBroker({
+    host,
+    port,
+    issuers,
+    revocations: deny?.revocations,
+    audit,
+    version,
+    tls,
+    log,
+  });
 }

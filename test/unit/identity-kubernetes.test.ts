@@ -129,12 +129,8 @@ test.each<[string, object, string]>([
   ['a rule without a subject', { ...entry, grants: [{ agent: 'a' }] }, 'a rule is'],
   ['a rule that grants nothing', { ...entry, grants: [{ sub: '*' }] }, 'a rule is'],
   ['a rule for both', { ...entry, grants: [{ sub: '*', agent: 'a', dial: ['*'] }] }, 'a rule is'],
-  ['an agent of a pattern', { ...entry, grants: [{ sub: '*', agent: 'edge-*' }] }, 'a rule is'],
-  [
-    'routes for a dialer',
-    { ...entry, grants: [{ sub: '*', dial: ['*'], routes: ['default'] }] },
-    'a rule is',
-  ],
+  ['an agent of a pattern', { ...entry, grants: [{ sub: '*', agent: 'edge-*' }] }, 'lower-case letters'],
+  ['routes for a dialer', { ...entry, grants: [{ sub: '*', dial: ['*'], routes: ['default'] }] }, 'routes'],
   ['a certificate for a file', { jwksFile: 'x', jwksCaFile: 'y' }, 'go with jwksUrl'],
 ])('a configuration with %s is refused', (_name, one, message) => {
   const text = JSON.stringify({ issuers: [one] });
