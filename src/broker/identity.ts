@@ -49,9 +49,6 @@ const grantSchema = z.union([
   z.object({ dial: nodePatternsSchema, targets: targetsSchema.optional(), agent: z.never().optional() }),
 ]);
 
-/** What a token grants, as its claim `fairlead` or its issuer's mapping says. */
-export type Grant = z.infer<typeof grantSchema>;
-
 const claimsSchema = z.object({
   sub: principalSchema,
   exp: z.number(),
