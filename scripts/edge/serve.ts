@@ -27,7 +27,11 @@ export async function main(): Promise<void> {
     .option('--port <number>', 'port to listen on; 0 picks a free one', parsePort, 8787)
     .requiredOption('--auth-secret-file <file>', 'secret that tokens are signed with, at least 32 bytes')
     .option('--var <name=value>', 'overrides a variable of wrangler.toml; may be repeated', collect, {})
-    .option('--entry <file>', 'another Worker, such as one that tests wrap around this one', 'src/broker/edge/worker.ts')
+    .option(
+      '--entry <file>',
+      'another Worker, such as one that tests wrap around this one',
+      'src/broker/edge/worker.ts',
+    )
     .configureOutput({ writeOut: (text) => process.stderr.write(text) })
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
   program.parse();
@@ -56,11 +60,25 @@ async function serve(options: Options): Promise<void> {
     },
   });
   const { port, hostname } = await runtime.ready;
-  const ready = { level: 'info', time: Date.now(), listen: [`${hostname}:${port}`], pid: runtimePid(), msg: 'ready' };
+  const pid = runtimePid();
+  const ready = {
+    level: 'info',
+    time: Date.now(),
+    listen: [`${hostname}:${port}`],
+    pid,
+    msg: 'ready',
+  };
   process.stderr.write(`${JSON.stringify(ready)}\n`);
+  // However this process ends, the runtime ends with it.
+  process.once('exit', () => {
+    if (pid !== undefined) process.kill(pid, 'SIGKILL');
+  });
+  // Whoever read the log may be gone before the runtime is told to end.
+  process.stderr.on('error', () => {});
   const stop = () => void runtime.dispose().finally(() => process.exit(0));
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
+  process.once('disconnect', stop);
 }
 
 async function bundle(entry: string): Promise<string> {
@@ -80,7 +98,8 @@ async function bundle(entry: string): Promise<string> {
 function runtimePid(): number | undefined {
   for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
     try {
-      const [, comm, , parent] = /^\d+ \((.*)\) (\S) (\d+)/.exec(readFileSync(`/proc/${name}/stat`, 'utf8')) ?? [];
+      const [, comm, , parent] =
+        /^\d+ \((.*)\) (\S) (\d+)/.exec(readFileSync(`/proc/${name}/stat`, 'utf8')) ?? [];
       if (comm === 'workerd' && Number(parent) === process.pid) return Number(name);
     } catch {
       // It ended meanwhile.
@@ -91,7 +110,8 @@ function runtimePid(): number | undefined {
 
 function parsePort(text: string): number {
   const port = Number(text);
-  if (!/^\d{1,5}$/.test(text) || port > 65_535) throw new InvalidArgumentError('a port is a number from 0 to 65535.');
+  if (!/^\d{1,5}$/.test(text) || port > 65_535)
+    throw new InvalidArgumentError('a port is a number from 0 to 65535.');
   return port;
 }
 

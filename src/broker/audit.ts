@@ -37,7 +37,7 @@ export class BrokerAudit {
     });
   }
 
-  closed(link: BrokerLink & Partial<Counted>, closeCode: number, reason: string): void {
+  closed(link: BrokerLink & Counted, closeCode: number, reason: string): void {
     const { tag, bytesRead, bytesWritten } = link;
     this.#log?.record({
       event: 'link-closed',

@@ -19,6 +19,12 @@ export interface NodeSummary {
   readonly instances: readonly InstanceSummary[];
 }
 
+export interface NodeList {
+  readonly nodes: NodeSummary[];
+  /** False where a replica did not answer in time, so that there may be more. */
+  readonly isWhole: boolean;
+}
+
 /** Nodes that have an agent and that `mayShow` allows, by name. */
 export function listNodes(switchboard: Switchboard, mayShow: (node: string) => boolean): NodeSummary[] {
   const nodes = new Map<string, InstanceSummary[]>();

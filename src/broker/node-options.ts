@@ -8,6 +8,7 @@ import type { Revocations } from './identity-deny.ts';
 import { fixedKeys, secretKey } from './identity-keys.ts';
 import type { Issuer } from './identity-verifier.ts';
 import { defaultKeepAlive } from './keep-alive.ts';
+import type { NatsOptions } from './nats/options.ts';
 import { defaultRelayOptions } from './relay-options.ts';
 
 const relay = defaultRelayOptions;
@@ -57,6 +58,8 @@ export interface BrokerOptions extends OptionalSettings {
   readonly audit?: AuditLog | undefined;
   /** PEM. Default: plain HTTP. */
   readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer } | undefined;
+  /** Other replicas are met over NATS. Default: this process is the only one. */
+  readonly nats?: NatsOptions | undefined;
   /** A pino logger, for one. Default: silent. */
   readonly log?: BrokerLog | undefined;
 }

@@ -17,6 +17,7 @@ import { verifierOf } from './identity-verifier.ts';
 import { KeepAlive } from './keep-alive.ts';
 import { tagOf } from './link.ts';
 import { MemorySwitchboard } from './memory-switchboard.ts';
+import { NatsReplicas } from './nats/nats-replicas.ts';
 import { NodeLink } from './node-link.ts';
 import { type BrokerOptions, type BrokerSettings, issuersOf, logOf, parseSettings } from './node-options.ts';
 import { Upgrader } from './node-upgrade.ts';
@@ -58,10 +59,15 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     ...defaultRelayOptions,
     ...settings,
     verifyToken,
-    left: (link, code, reason) => audit.closed(link, code, reason),
+    left: (link, code, reason) => {
+      if (link instanceof NodeLink) audit.closed(link, code, reason);
+    },
     log,
   });
   const { counters } = relay;
+  const replicas =
+    options.nats === undefined ? undefined : new NatsReplicas(relay, options.nats, settings, log);
+  relay.replicas = replicas;
   const links = new Set<NodeLink>();
   /** Called once no link is left. */
   const waiting = new Set<() => void>();
@@ -74,7 +80,12 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     counters,
     log,
     isDraining,
-    listNodes: (mayShow) => listNodes(relay.switchboard, mayShow),
+    isCutOff: () => replicas?.isUp === false,
+    async listNodes(mayShow) {
+      if (replicas === undefined) return { nodes: listNodes(relay.switchboard, mayShow), isWhole: true };
+      const { nodes, isWhole } = await replicas.list();
+      return { nodes: nodes.filter(({ node }) => mayShow(node)), isWhole };
+    },
   });
   const server = createHttpServer(options, settings, (request) => routes.fetch(request));
   const upgrader = new Upgrader({
@@ -154,7 +165,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     const closed = new Promise((resolve) => server.close(resolve));
     upgrader.close();
     relay.closeAll(closeCodes.shutdown, 'the broker is shutting down');
-    await linksGone(closeGraceMs);
+    await Promise.all([linksGone(closeGraceMs), replicas?.close()]);
     for (const link of links) link.terminate();
     server.closeAllConnections();
     await closed;

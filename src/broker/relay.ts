@@ -43,18 +43,21 @@ export class Relay {
   readonly #judging = new WeakSet<BrokerLink>();
   /** What each session may have in flight, as was last told. */
   #inFlightBytes: number;
+  /** What HELLO says. */
+  #maxMessageBytes: number;
 
   constructor(switchboard: Switchboard, options: RelayOptions) {
     this.switchboard = switchboard;
     this.#options = options;
+    this.#maxMessageBytes = options.maxMessageBytes;
     this.#inFlightBytes = this.#share();
   }
 
   /** A link whose peer has shown a token that grants what the tag says. */
   open(link: BrokerLink): void {
     this.counters.linksOpened++;
-    const { version, maxMessageBytes, messagesAreDear } = this.#options;
-    const inFlightBytes = this.#inFlightBytes;
+    const { version, messagesAreDear } = this.#options;
+    const [maxMessageBytes, inFlightBytes] = [this.#maxMessageBytes, this.#inFlightBytes];
     const hello: Hello = {
       version,
       maxMessageBytes,
@@ -137,6 +140,29 @@ export class Relay {
     if (link.tag.state === 'waiting') this.undelivered(link, link.tag.sessionHigh, link.tag.sessionLow);
   }
 
+  /** For {@link Replicas}: a message for the peer of a carried link, checked by the replica that has its agent. */
+  deliver(link: DialLink, message: Uint8Array): void {
+    if (link.tag.state === 'closed') return;
+    link.send(message);
+    this.#checkReader(link);
+  }
+
+  /** For {@link Replicas}: the replica that has the agent ends the link. */
+  end(link: DialLink, code: number, reason: string): void {
+    this.#cut(link, code, reason);
+  }
+
+  /**
+   * From now on messages have at most `bytes`, where that is less than the setting. Peers that were told otherwise
+   * are asked to come again.
+   */
+  limitMessages(bytes: number): void {
+    const most = Math.min(bytes, this.#options.maxMessageBytes);
+    if (most === this.#maxMessageBytes) return;
+    this.#maxMessageBytes = most;
+    this.goAway({ code: 'ERR_DRAINING', reason: 'the size of messages has changed' });
+  }
+
   /**
    * For {@link Replicas}: the instance has a link at another replica, its `attempt`th. Answers whether the one
    * here is newer and stays; the newest wins.
@@ -188,6 +214,7 @@ export class Relay {
     // No word to the dialers: their messages go to the new link from here on.
     if (old !== undefined) this.#cut(old, closeCodes.replaced, 'this instance has a newer link', false);
     this.switchboard.add(link);
+    this.replicas?.agentCame(link);
     for (const dialer of this.switchboard.dialers(node)) {
       const bound = dialer.tag.instance;
       if (bound !== undefined && bound !== instance) continue;
@@ -288,6 +315,10 @@ export class Relay {
       return;
     }
     dialer.send(message);
+    this.#checkReader(dialer);
+  }
+
+  #checkReader(dialer: DialLink): void {
     if (dialer.bufferedBytes() > this.#options.inFlightBytes + this.#options.slowReaderSlackBytes)
       this.#cut(dialer, closeCodes.slowReader, 'too much is waiting for this link to read');
   }
@@ -348,6 +379,7 @@ export class Relay {
     if (link.tag.state !== 'serving') return;
     link.tag.state = 'draining';
     link.saveTag();
+    this.replicas?.agentDrains(link);
     this.#options.log.info({ event: 'agent-draining', ...describeLink(link) }, 'agent takes no new sessions');
   }
 
@@ -414,7 +446,10 @@ export class Relay {
     if (isDialLink(link)) {
       this.#dialerLeft(link, stateBefore as DialState, tellOthers);
       this.#shareOut();
-    } else if (isAgentLink(link) && tellOthers) this.#agentLeft(link);
+    } else if (isAgentLink(link)) {
+      this.replicas?.agentLeft(link);
+      if (tellOthers) this.#agentLeft(link);
+    }
   }
 
   #agentLeft(link: AgentLink): void {

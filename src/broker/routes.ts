@@ -3,7 +3,7 @@
 import { Hono } from 'hono';
 import { type BrokerLog, bounded } from './broker-log.ts';
 import type { Counters } from './counters.ts';
-import type { NodeSummary } from './directory.ts';
+import type { NodeList, NodeSummary } from './directory.ts';
 import { agentPath, dialPath, type Gate } from './gate.ts';
 import { grantsNode } from './grants.ts';
 import { errorResponse, Refusal } from './refusal.ts';
@@ -13,25 +13,30 @@ export interface RoutesOptions {
   readonly counters: Counters;
   readonly log: BrokerLog;
   readonly isDraining: () => boolean;
-  readonly listNodes: (mayShow: (node: string) => boolean) => NodeSummary[] | Promise<NodeSummary[]>;
+  /** True while this broker cannot reach its other replicas. */
+  readonly isCutOff: () => boolean;
+  readonly listNodes: (mayShow: (node: string) => boolean) => Promise<NodeList>;
   /** One node, where the engine knows more of it than its list does. Default: that list. */
   readonly findNode?: (node: string) => Promise<NodeSummary | undefined>;
 }
 
 export function createRoutes(options: RoutesOptions): Hono {
-  const { gate, counters, log, isDraining, listNodes } = options;
-  const findNode = options.findNode ?? (async (wanted) => (await listNodes((node) => node === wanted))[0]);
+  const { gate, counters, log, isDraining, isCutOff, listNodes } = options;
+  const findNode =
+    options.findNode ?? (async (wanted) => (await listNodes((node) => node === wanted)).nodes[0]);
   const app = new Hono();
 
   app.get('/healthz', (c) => c.json({ status: 'ok' }));
 
-  app.get('/readyz', (c) =>
-    isDraining() ? c.json({ status: 'draining' }, 503) : c.json({ status: 'ready' }),
-  );
+  app.get('/readyz', (c) => {
+    if (isDraining()) return c.json({ status: 'draining' }, 503);
+    return isCutOff() ? c.json({ status: 'nats-down' }, 503) : c.json({ status: 'ready' });
+  });
 
   app.get('/v1/nodes', async (c) => {
-    const nodes = await grantedNodes(c.req.raw);
-    return c.json({ nodes: await listNodes((node) => grantsNode(nodes, node)) });
+    const patterns = await grantedNodes(c.req.raw);
+    const { nodes, isWhole } = await listNodes((node) => grantsNode(patterns, node));
+    return c.json({ nodes, ...(isWhole ? {} : { partial: true }) });
   });
 
   app.get('/v1/nodes/:node', async (c) => {

@@ -6,7 +6,9 @@ import {
   type AuthSources,
   type Broker,
   type BrokerOptions,
+  defaultPrefix,
   followDenyFile,
+  type NatsOptions,
   openAuth,
   startBroker,
 } from '../broker/index.ts';
@@ -14,7 +16,7 @@ import { openAuditFile } from '../files/audit-log.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import { formatAddress, type HostPort, parseListen } from './address.ts';
 import { type AuthOptions, addAuthOptions, authSources } from './auth.ts';
-import { readText } from './credentials.ts';
+import { readPrivate, readText } from './credentials.ts';
 import { Failure, UsageError } from './failure.ts';
 import { type AuditOptions, addAuditOption, addLogOption, createLog, type LogOptions } from './log.ts';
 import { firstSignal } from './signals.ts';
@@ -25,6 +27,15 @@ interface BrokerCommandOptions extends AuthOptions, AuditOptions, LogOptions {
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly denyFile?: string;
+  readonly nats?: string[];
+  readonly natsCreds?: string;
+  readonly natsTokenFile?: string;
+  readonly natsUser?: string;
+  readonly natsPasswordFile?: string;
+  readonly natsCa?: string;
+  readonly natsCert?: string;
+  readonly natsKey?: string;
+  readonly natsPrefix: string;
 }
 
 export function addBrokerCommand(program: Command): void {
@@ -39,6 +50,23 @@ export function addBrokerCommand(program: Command): void {
     )
     .option('--tls-cert <file>', 'PEM certificate chain; with --tls-key, serve wss:// and https://')
     .option('--tls-key <file>', 'PEM private key of --tls-cert')
+    .option(
+      '--nats <url>',
+      'meet other replicas over NATS: nats://HOST:PORT, commas between servers',
+      splitServers,
+    )
+    .option('--nats-creds <file>', 'NATS credentials file')
+    .option('--nats-token-file <file>', 'NATS token')
+    .option('--nats-user <name>', 'NATS user, with --nats-password-file')
+    .option('--nats-password-file <file>', "the NATS user's password")
+    .option('--nats-ca <file>', 'PEM certificates to verify NATS servers with')
+    .option('--nats-cert <file>', 'PEM certificate for NATS, with --nats-key')
+    .option('--nats-key <file>', 'PEM private key of --nats-cert')
+    .option(
+      '--nats-prefix <name>',
+      'first part of every NATS subject; brokers with one prefix are one',
+      defaultPrefix,
+    )
     .addHelpText(
       'after',
       [
@@ -50,6 +78,7 @@ export function addBrokerCommand(program: Command): void {
         'Examples:',
         '  (umask 077; head -c 32 /dev/urandom | base64 > secret)',
         '  fairlead broker --auth-secret-file secret',
+        '  fairlead broker --auth-secret-file secret --nats nats://nats-1:4222,nats://nats-2:4222',
         '  fairlead broker --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --auth-secret-file secret',
       ].join('\n'),
     );
@@ -101,6 +130,42 @@ async function startWith(
     audit,
     version,
     tls,
+    nats: await natsOptions(options, log),
     log,
   });
+}
+
+function splitServers(text: string): string[] {
+  return text.split(',').map((server) => server.trim());
+}
+
+async function natsOptions(options: BrokerCommandOptions, log: Logger): Promise<NatsOptions | undefined> {
+  const { nats, natsCreds, natsTokenFile, natsUser, natsPasswordFile, natsCa, natsCert, natsKey } = options;
+  const files = { natsCreds, natsTokenFile, natsUser, natsPasswordFile, natsCa, natsCert, natsKey };
+  if (nats === undefined) {
+    if (Object.values(files).some((value) => value !== undefined))
+      throw new UsageError('the --nats-… flags go with --nats URL');
+    return undefined;
+  }
+  if ((natsUser === undefined) !== (natsPasswordFile === undefined))
+    throw new UsageError('--nats-user and --nats-password-file go together: give both or neither');
+  if ((natsCert === undefined) !== (natsKey === undefined))
+    throw new UsageError('--nats-cert and --nats-key go together: give both or neither');
+  const secret = async (file: string) => (await readPrivate(file, log)).trim();
+  const tls = {
+    ...(natsCa === undefined ? {} : { ca: await readText(natsCa) }),
+    ...(natsCert === undefined ? {} : { cert: await readText(natsCert) }),
+    ...(natsKey === undefined ? {} : { key: await readText(natsKey) }),
+  };
+  return {
+    servers: nats,
+    prefix: options.natsPrefix,
+    creds: natsCreds === undefined ? undefined : await secret(natsCreds),
+    token: natsTokenFile === undefined ? undefined : await secret(natsTokenFile),
+    user:
+      natsUser === undefined || natsPasswordFile === undefined
+        ? undefined
+        : { name: natsUser, password: await secret(natsPasswordFile) },
+    tls: Object.keys(tls).length === 0 ? undefined : tls,
+  };
 }

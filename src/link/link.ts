@@ -2,7 +2,7 @@
 // sessions. The token goes into a header at each connect, and into REAUTH, and nowhere else.
 
 import { isIP } from 'node:net';
-import WebSocket from 'ws';
+import WebSocket, { type ClientOptions } from 'ws';
 import {
   type ControlMessage,
   decodeControl,
@@ -49,6 +49,8 @@ export const linkHighWaterBytes = 262_144;
 const linkLowWaterBytes = 65_536;
 
 const handshakeTimeoutMs = 10_000;
+/** How long a broker that has sent its close frame may leave the connection open, in ms. */
+const closeTimeoutMs = 1000;
 /** Silence after which the broker is pinged, and after which the path counts as dead, in ms. */
 const idleMs = 5000;
 const silenceMs = 15_000;
@@ -116,19 +118,19 @@ export class Link {
       const token = typeof access.token === 'string' ? access.token : await access.token();
       if (this.state === 'closed') return;
       this.shown = token;
-      this.attach(
-        new WebSocket(url, 'fairlead.v1', {
-          headers: { authorization: `Bearer ${token}` },
-          handshakeTimeout: handshakeTimeoutMs,
-          maxPayload: maxPayloadBytes,
-          perMessageDeflate: false,
-          skipUTF8Validation: true,
-          ...(access.ca === undefined ? {} : { ca: access.ca }),
-          // RFC 6455 §5.3 wants masks against proxies that take frames for HTTP. Inside TLS, or without
-          // leaving this machine, there is none, and an all-zero key saves a pass over every byte.
-          ...(url.protocol === 'wss:' || isLoopback(url.hostname) ? { generateMask: zeroMask } : {}),
-        }),
-      );
+      const options: ClientOptions & { readonly closeTimeout: number } = {
+        headers: { authorization: `Bearer ${token}` },
+        handshakeTimeout: handshakeTimeoutMs,
+        closeTimeout: closeTimeoutMs,
+        maxPayload: maxPayloadBytes,
+        perMessageDeflate: false,
+        skipUTF8Validation: true,
+        ...(access.ca === undefined ? {} : { ca: access.ca }),
+        // RFC 6455 §5.3 wants masks against proxies that take frames for HTTP. Inside TLS, or without
+        // leaving this machine, there is none, and an all-zero key saves a pass over every byte.
+        ...(url.protocol === 'wss:' || isLoopback(url.hostname) ? { generateMask: zeroMask } : {}),
+      };
+      this.attach(new WebSocket(url, 'fairlead.v1', options));
     } catch (error) {
       this.end(asLinkError(error), 1000);
     }

@@ -20,6 +20,12 @@ export interface Result {
   readonly stderr: string;
 }
 
+/** Where a program runs, and what its environment has besides. */
+export interface Place {
+  readonly cwd?: string;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
 /** A long-running program and what it said. */
 export class Program {
   readonly child: ChildProcess;
@@ -86,8 +92,13 @@ export class Rig {
     this.undo.push(undo);
   }
 
-  start(command: string, args: readonly string[], stdin: 'ignore' | 'pipe' = 'ignore'): Program {
-    const child = spawn(command, args, { stdio: [stdin, 'pipe', 'pipe'], env: cleanEnvironment() });
+  start(
+    command: string,
+    args: readonly string[],
+    stdin: 'ignore' | 'pipe' = 'ignore',
+    place: Place = {},
+  ): Program {
+    const child = spawn(command, args, { stdio: [stdin, 'pipe', 'pipe'], ...placed(place) });
     const program = new Program(`${command} ${args[0]}`, child);
     this.programs.push(program);
     return program;
@@ -98,8 +109,13 @@ export class Rig {
   }
 
   /** Runs a program to its end. */
-  async run(command: string, args: readonly string[], stdin: Buffer | string = ''): Promise<Result> {
-    const child = spawn(command, args, { stdio: 'pipe', env: cleanEnvironment() });
+  async run(
+    command: string,
+    args: readonly string[],
+    stdin: Buffer | string = '',
+    place: Place = {},
+  ): Promise<Result> {
+    const child = spawn(command, args, { stdio: 'pipe', ...placed(place) });
     const stdout: Buffer[] = [];
     let stderr = '';
     child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
@@ -219,6 +235,10 @@ export class Network {
     const [port = 0] = await program.ports();
     return port;
   }
+}
+
+function placed({ cwd, env }: Place): { cwd?: string; env: NodeJS.ProcessEnv } {
+  return { ...(cwd === undefined ? {} : { cwd }), env: { ...cleanEnvironment(), ...env } };
 }
 
 /** Neither the caller's broker nor its token may reach what is tested. */

@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Rig } from './rig.ts';
 
 /** 1 MiB of pseudo-random bytes, the same in every run; repeated for longer streams. */
@@ -39,7 +40,7 @@ export function patternHash(bytes: number): string {
 }
 
 /** Writes `bytes` of the pattern and half-closes; `bytesPerSecond` throttles. */
-export async function writePattern(socket: Socket, bytes: number, bytesPerSecond = 0): Promise<void> {
+export async function writePattern(socket: Duplex, bytes: number, bytesPerSecond = 0): Promise<void> {
   const step = bytesPerSecond > 0 ? Math.ceil(bytesPerSecond / 50) : pattern.length;
   for (let sent = 0; sent < bytes; ) {
     const from = sent % pattern.length;
@@ -52,7 +53,7 @@ export async function writePattern(socket: Socket, bytes: number, bytesPerSecond
   socket.end();
 }
 
-function drained(socket: Socket): Promise<void> {
+function drained(socket: Duplex): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
       socket.off('drain', done);
@@ -86,7 +87,7 @@ export function connectTo(port: number): Socket {
 }
 
 /** Everything that comes, checked; resolves at the end with the count, rejects on an error. */
-export function readPattern(socket: Socket): Promise<number> {
+export function readPattern(socket: Duplex): Promise<number> {
   const check = new PatternCheck();
   return new Promise((resolve, reject) => {
     socket.on('data', (chunk) => {
@@ -103,43 +104,62 @@ export function readPattern(socket: Socket): Promise<number> {
   });
 }
 
-/** A TCP proxy whose connections can be cut. */
+/** A TCP proxy whose connections can be cut, or can die in silence. */
 export class CuttableProxy {
-  readonly port: number;
-  private readonly pairs: Set<Socket>;
-
-  private constructor(port: number, pairs: Set<Socket>) {
-    this.port = port;
-    this.pairs = pairs;
-  }
+  port = 0;
+  /** What came first on the newest connection. */
+  firstBytes = '';
+  private readonly pairs = new Set<readonly [near: Socket, far: Socket]>();
 
   static async start(rig: Rig, target: number): Promise<CuttableProxy> {
-    const pairs = new Set<Socket>();
-    const port = await listen(rig, (near) => {
-      const far = connectTo(target);
-      for (const [one, other] of [
-        [near, far],
-        [far, near],
-      ] as const) {
-        pairs.add(one);
-        one.on('error', () => other.destroy());
-        one.on('close', () => {
-          pairs.delete(one);
-          other.destroy();
-        });
-        one.pipe(other);
-      }
-    });
-    rig.defer(() => {
-      for (const socket of pairs) socket.destroy();
-    });
-    return new CuttableProxy(port, pairs);
+    const proxy = new CuttableProxy();
+    proxy.port = await listen(rig, (near) => proxy.join(near, connectTo(target)));
+    rig.defer(() => proxy.cut());
+    return proxy;
   }
 
-  /** Resets every connection; answers how many sockets that were. */
+  private join(near: Socket, far: Socket): void {
+    near.once('data', (chunk) => {
+      this.firstBytes = chunk.toString('latin1');
+    });
+    const pair = [near, far] as const;
+    this.pairs.add(pair);
+    const ended = () => {
+      if (!this.pairs.delete(pair)) return;
+      near.destroy();
+      far.destroy();
+    };
+    for (const socket of pair) socket.on('error', ended).on('close', ended);
+    near.pipe(far);
+    far.pipe(near);
+  }
+
+  /** Resets every connection; answers how many that were. */
   cut(): number {
-    const count = this.pairs.size;
-    for (const socket of this.pairs) socket.resetAndDestroy();
-    return count;
+    const pairs = [...this.pairs];
+    this.pairs.clear();
+    for (const [near, far] of pairs) {
+      near.resetAndDestroy();
+      far.resetAndDestroy();
+    }
+    return pairs.length;
+  }
+
+  /** Nothing passes any more on the connections that there are, and neither end hears of it. */
+  freeze(): void {
+    for (const [near, far] of this.pairs) {
+      near.unpipe(far).pause();
+      far.unpipe(near).pause();
+    }
+  }
+
+  /** Whoever connected to the proxy sees its connections end; the other side does not. */
+  cutNear(rig: Rig): void {
+    for (const pair of this.pairs) {
+      this.pairs.delete(pair);
+      const [near, far] = pair;
+      near.resetAndDestroy();
+      rig.defer(() => far.destroy());
+    }
   }
 }

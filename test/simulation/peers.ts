@@ -4,12 +4,7 @@ import { decodeControl, encodeControl } from '../../src/protocol/control.ts';
 import { controlSession, formatSession, readSession } from '../../src/protocol/envelope.ts';
 import type { FairleadError } from '../../src/protocol/errors.ts';
 import { frameTypes } from '../../src/protocol/frame.ts';
-import {
-  type OpenRequest,
-  type Role,
-  Session,
-  type SessionHost,
-} from '../../src/protocol/session.ts';
+import { type OpenRequest, type Role, Session, type SessionHost } from '../../src/protocol/session.ts';
 import type { Stream } from '../../src/protocol/stream.ts';
 import type { SimulatedLink } from './network.ts';
 import type { World } from './world.ts';

@@ -42,7 +42,10 @@ const placementSchema = z
     ),
   );
 
-const optional = z.string().optional().transform((text) => (text === '' ? undefined : text));
+const optional = z
+  .string()
+  .optional()
+  .transform((text) => (text === '' ? undefined : text));
 
 const settingsSchema = z.object({
   /** Claims that every token must have. Default: any. */

@@ -21,7 +21,11 @@ export function nodeStub(environment: Environment, settings: EdgeSettings, node:
 }
 
 /** The directory's object that has the node. */
-export function directoryStub(environment: Environment, settings: EdgeSettings, node: string): DurableObjectStub {
+export function directoryStub(
+  environment: Environment,
+  settings: EdgeSettings,
+  node: string,
+): DurableObjectStub {
   return shard(environment.DIRECTORY, hash(node) % settings.directoryShards);
 }
 

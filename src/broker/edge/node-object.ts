@@ -3,13 +3,14 @@
 
 import type {
   DurableObjectState,
-  Request as WorkersRequest,
-  Response as WorkersResponse,
   WebSocket,
   WebSocketPair as WebSocketPairOf,
+  Request as WorkersRequest,
+  Response as WorkersResponse,
 } from '@cloudflare/workers-types';
 import { listNodes, type NodeSummary } from '../directory.ts';
 import { subprotocol } from '../gate.ts';
+import { tokenVerifier } from '../identity-verifier.ts';
 import { tagOf } from '../link.ts';
 import { MemorySwitchboard } from '../memory-switchboard.ts';
 import { errorResponse, Refusal } from '../refusal.ts';
@@ -45,6 +46,7 @@ export class NodeObject {
     this.#environment = environment;
     this.#settings = edgeSettings(environment);
     const { maxMessageBytes, inFlightBytes, totalInFlightBytes, maxSessionsPerNode } = this.#settings;
+    const { issuer, audience } = this.#settings;
     this.#relay = new Relay(new MemorySwitchboard(), {
       ...defaultRelayOptions,
       version: 'edge',
@@ -54,6 +56,7 @@ export class NodeObject {
       maxSessionsPerNode,
       maxUnanswered,
       messagesAreDear: true,
+      verifyToken: tokenVerifier({ secret: environment.AUTH_SECRET, issuer, audience }),
       log: consoleLog,
     });
     for (const webSocket of state.getWebSockets()) {
@@ -71,7 +74,10 @@ export class NodeObject {
       return errorResponse(404, 'ERR_PROTOCOL', 'an object is reached through the Worker only');
     const tag = tagOf(admission);
     if (!fitsAttachment(tag))
-      return new Refusal('bad-request', 'the token lists more targets than this broker can keep').toResponse();
+      return new Refusal(
+        'bad-request',
+        'the token lists more targets than this broker can keep',
+      ).toResponse();
     const pair = new WebSocketPair();
     const [client, server] = [pair[0], pair[1]];
     this.#state.acceptWebSocket(server, [tag.kind]);
@@ -115,7 +121,8 @@ export class NodeObject {
   /** Expired tokens are looked for, and the directory hears that the node still stands, or that it does not. */
   async alarm(): Promise<void> {
     this.#relay.expire(Date.now());
-    for (const [webSocket, link] of this.#links) if (link.tag.state === 'closed') this.#links.delete(webSocket);
+    for (const [webSocket, link] of this.#links)
+      if (link.tag.state === 'closed') this.#links.delete(webSocket);
     const node = (await this.#state.storage.get<string>(nameKey)) ?? '';
     if (node === '') return;
     await this.#report(node);
@@ -169,7 +176,10 @@ export class NodeObject {
     } catch (error) {
       // It hears of it at the next change or refresh.
       this.#reported = JSON.stringify(summary);
-      consoleLog.warn({ event: 'directory-behind', node, error: String(error) }, 'the directory was not told');
+      consoleLog.warn(
+        { event: 'directory-behind', node, error: String(error) },
+        'the directory was not told',
+      );
     }
   }
 

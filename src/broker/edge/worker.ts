@@ -38,7 +38,10 @@ function createApp(environment: Environment): App {
   const settings = edgeSettings(environment);
   const { issuer, audience } = settings;
   if (typeof environment.AUTH_SECRET !== 'string')
-    throw new FairleadError('ERR_CONFIG', 'the secret AUTH_SECRET is missing: wrangler secret put AUTH_SECRET');
+    throw new FairleadError(
+      'ERR_CONFIG',
+      'the secret AUTH_SECRET is missing: wrangler secret put AUTH_SECRET',
+    );
   const isDraining = () => false;
   const gate = createGate(tokenVerifier({ secret: environment.AUTH_SECRET, issuer, audience }), isDraining);
   const counters = newCounters();
@@ -47,7 +50,11 @@ function createApp(environment: Environment): App {
     counters,
     log: consoleLog,
     isDraining,
-    listNodes: async (mayShow) => (await listAll(environment, settings)).filter(({ node }) => mayShow(node)),
+    isCutOff: () => false,
+    async listNodes(mayShow) {
+      const nodes = await listAll(environment, settings);
+      return { nodes: nodes.filter(({ node }) => mayShow(node)), isWhole: true };
+    },
     findNode: async (node) => {
       const response = await nodeStub(environment, settings, node).fetch(summaryUrl);
       return ((await response.json()) as NodeSummary | null) ?? undefined;
@@ -64,14 +71,22 @@ function createApp(environment: Environment): App {
         if (!(error instanceof Refusal)) throw error;
         counters.refused[error.why]++;
         const { why, status, code, message } = error;
-        consoleLog.info({ event: 'link-refused', why, status, code, reason: message, path: pathname }, 'link refused');
+        consoleLog.info(
+          { event: 'link-refused', why, status, code, reason: message, path: pathname },
+          'link refused',
+        );
         return error.toResponse();
       }
     },
   };
 }
 
-async function openLink(environment: Environment, settings: EdgeSettings, gate: Gate, request: Request): Promise<Response> {
+async function openLink(
+  environment: Environment,
+  settings: EdgeSettings,
+  gate: Gate,
+  request: Request,
+): Promise<Response> {
   const admission = await gate.authorizeUpgrade(request);
   const node = 'node' in admission ? admission.node : admission.identity.node;
   const response = await nodeStub(environment, settings, node).fetch(...linkRequest(admission));
@@ -86,4 +101,3 @@ async function listAll(environment: Environment, settings: EdgeSettings): Promis
   });
   return (await Promise.all(shards)).flat().sort((a, b) => (a.node < b.node ? -1 : 1));
 }
-
