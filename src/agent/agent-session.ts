@@ -1,5 +1,6 @@
 // One session at the agent: who it belongs to, what that principal may reach, and its streams' targets.
 
+import type { AuditEntry, AuditLog } from '../files/audit-log.ts';
 import type { Outbox, OutboxSource } from '../link/outbox.ts';
 import { Splice, SpliceReader } from '../link/splice.ts';
 import { WakeTimer } from '../link/timer.ts';
@@ -11,10 +12,13 @@ import type { Stream } from '../protocol/stream.ts';
 import { AllowList } from './allow.ts';
 import { HeldData } from './held-data.ts';
 import type { AgentLog } from './options.ts';
+import type { OwnerRules } from './owner-rules.ts';
 import { dialTarget } from './target.ts';
 
 export interface SessionSettings {
-  readonly allow: AllowList;
+  readonly node: string;
+  readonly allow: OwnerRules;
+  readonly audit: AuditLog;
   readonly log: AgentLog;
   readonly dialTimeoutMs: number;
   readonly resumeWindowMs: number;
@@ -31,6 +35,7 @@ export class AgentSession implements SessionHost, OutboxSource {
   private readonly outbox: Outbox;
   private readonly timer: WakeTimer;
   private readonly onClosed: (session: AgentSession, error: FairleadError) => void;
+  private readonly allow: AllowList;
   private grants: AllowList | undefined;
 
   constructor(
@@ -42,6 +47,7 @@ export class AgentSession implements SessionHost, OutboxSource {
   ) {
     this.id = id;
     this.principal = attach.principal;
+    this.allow = settings.allow.forPrincipal(attach.principal);
     this.settings = settings;
     this.outbox = outbox;
     this.onClosed = onClosed;
@@ -101,7 +107,7 @@ export class AgentSession implements SessionHost, OutboxSource {
   }
 
   private async dial(stream: Stream, request: OpenRequest): Promise<void> {
-    const { log, allow, dialTimeoutMs } = this.settings;
+    const { log, dialTimeoutMs } = this.settings;
     const facts = {
       session: formatSession(this.id),
       stream: stream.id,
@@ -113,10 +119,11 @@ export class AgentSession implements SessionHost, OutboxSource {
     stream.handler = held;
     const reader = new SpliceReader();
     try {
-      const policy = { allow, grants: this.grants };
+      const policy = { allow: this.allow, grants: this.grants };
       const socket = await dialTarget(request, policy, dialTimeoutMs, reader.onread, gone.signal);
       if (!stream.live) {
         socket.destroy();
+        this.audit(facts, { event: 'stream-failed', verdict: 'granted', code: 'ERR_ABORTED' });
         return;
       }
       stream.accept({
@@ -125,12 +132,22 @@ export class AgentSession implements SessionHost, OutboxSource {
         family: socket.remoteFamily === 'IPv6' ? 'IPv6' : 'IPv4',
       });
       log.debug({ event: 'stream-open', ...facts, address: socket.remoteAddress }, 'stream open');
+      const since = performance.now();
+      const address = socket.remoteAddress;
+      this.audit(facts, { event: 'stream-opened', verdict: 'granted', address });
       const splice = new Splice(socket, reader, stream, {
-        ended: (error) =>
-          log.debug(
-            { event: 'stream-closed', ...facts, ...(error === undefined ? {} : { error: error.message }) },
-            'stream closed',
-          ),
+        ended: (error) => {
+          const said = error === undefined ? {} : { error: error.message };
+          log.debug({ event: 'stream-closed', ...facts, ...said }, 'stream closed');
+          this.audit(facts, {
+            event: 'stream-closed',
+            address,
+            bytesToTarget: socket.bytesWritten,
+            bytesFromTarget: socket.bytesRead,
+            durationMs: Math.round(performance.now() - since),
+            ...said,
+          });
+        },
       });
       held.release(splice);
     } catch (error) {
@@ -138,7 +155,18 @@ export class AgentSession implements SessionHost, OutboxSource {
         error instanceof FairleadError ? error : new FairleadError('ERR_TARGET_FAILED', String(error));
       const code: WireCode = failure.code in wireCodes ? (failure.code as WireCode) : 'ERR_TARGET_FAILED';
       log.warn({ event: 'stream-refused', ...facts, code, error: failure.message }, 'stream refused');
+      const isRefused = code === 'ERR_GRANT_DENIED' || code === 'ERR_TARGET_DENIED';
+      this.audit(facts, {
+        event: isRefused ? 'stream-refused' : 'stream-failed',
+        verdict: isRefused ? 'refused' : 'granted',
+        code,
+        error: failure.message,
+      });
       stream.reset(code, failure.message);
     }
+  }
+
+  private audit(facts: Omit<AuditEntry, 'event'>, entry: AuditEntry): void {
+    this.settings.audit.record({ node: this.settings.node, ...facts, ...entry });
   }
 }

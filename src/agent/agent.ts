@@ -2,6 +2,7 @@
 // is the authority over its sessions: one belongs to the principal that began it, whatever a broker has forgotten.
 
 import { nanoid } from 'nanoid';
+import type { AuditEntry, AuditLog } from '../files/audit-log.ts';
 import { LinkKeeper } from '../link/keeper.ts';
 import type { Link } from '../link/link.ts';
 import { Outbox } from '../link/outbox.ts';
@@ -19,8 +20,8 @@ import { FairleadError } from '../protocol/errors.ts';
 import { Fifo } from '../protocol/fifo.ts';
 import { frameTypes } from '../protocol/frame.ts';
 import { AgentSession, type SessionSettings } from './agent-session.ts';
-import { AllowList } from './allow.ts';
-import { type AgentLog, type AgentOptions, agentDefaults, silentLog } from './options.ts';
+import { type AgentLog, type AgentOptions, agentDefaults, noAudit, silentLog } from './options.ts';
+import { OwnerRules } from './owner-rules.ts';
 
 export interface Agent {
   readonly node: string;
@@ -56,6 +57,7 @@ class RunningAgent implements Agent {
   readonly node: string;
   readonly instance: string;
   private readonly log: AgentLog;
+  private readonly audit: AuditLog;
   private readonly settings: SessionSettings;
   private readonly maxSessions: number;
   private readonly keeper: LinkKeeper;
@@ -76,7 +78,8 @@ class RunningAgent implements Agent {
     this.instance = options.instance ?? nanoid(12);
     this.log = options.log ?? silentLog;
     this.maxSessions = settings.maxSessions;
-    this.settings = { ...settings, allow: new AllowList(options.allow), log: this.log };
+    this.audit = options.audit ?? noAudit;
+    this.settings = { ...settings, allow: new OwnerRules(options.allow), audit: this.audit, log: this.log };
     const query = { node: this.node, instance: this.instance, version: settings.version };
     this.keeper = new LinkKeeper(options, '/v1/agent', () => query, {
       up: (link, hello) => this.onUp(link, hello),
@@ -215,8 +218,10 @@ class RunningAgent implements Agent {
 
   private onAttach(id: bigint, payload: Uint8Array): void {
     this.attached.delete(id);
+    let principal: string | undefined;
     try {
       const attach = parsePayload(attachSchema, payload);
+      principal = attach.principal;
       const session = this.sessions.get(id) ?? this.begin(id, attach);
       if (session.principal !== attach.principal) {
         throw new FairleadError('ERR_PRINCIPAL', 'the session belongs to another principal');
@@ -232,6 +237,13 @@ class RunningAgent implements Agent {
         { event: 'session-refused', session: formatSession(id), code: error.code },
         'session refused',
       );
+      this.recordSession(id, {
+        event: 'session-refused',
+        verdict: 'refused',
+        principal,
+        code: error.code,
+        error: error.message,
+      });
       const reason = { code: error.code, reason: error.message.slice(0, 200) };
       this.keeper.link?.send(encodeControl(frameTypes.DETACH, id, reason));
     }
@@ -251,7 +263,13 @@ class RunningAgent implements Agent {
       { event: 'session-begin', session: formatSession(id), principal: attach.principal },
       'session',
     );
+    const { principal } = attach;
+    this.recordSession(id, { event: 'session-opened', verdict: 'granted', principal });
     return session;
+  }
+
+  private recordSession(id: bigint, entry: AuditEntry): void {
+    this.audit.record({ node: this.node, session: formatSession(id), ...entry });
   }
 
   private onMessage(data: Uint8Array): void {
@@ -275,7 +293,10 @@ class RunningAgent implements Agent {
   }
 
   private forget(id: bigint, error: FairleadError): void {
-    if (!this.sessions.delete(id)) return;
+    const session = this.sessions.get(id);
+    if (session === undefined) return;
+    this.sessions.delete(id);
+    this.recordSession(id, { event: 'session-closed', principal: session.principal, code: error.code });
     this.log.info({ event: 'session-end', session: formatSession(id), code: error.code }, 'session over');
     this.ended.add(id);
     this.endedOrder.push(id);

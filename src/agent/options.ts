@@ -1,5 +1,6 @@
 // What an agent may be told, with the defaults.
 
+import type { AuditLog } from '../files/audit-log.ts';
 import type { BrokerAccess } from '../link/link.ts';
 
 /** The part of a logger that the agent needs; a pino logger is one. Every line has a stable `event` name. */
@@ -13,11 +14,13 @@ export interface AgentLog {
 export interface AgentOptions extends BrokerAccess {
   /** The node that this agent serves; its token must be for that node. */
   readonly node: string;
-  /** What dialers may reach: see allow.ts. Nothing else is reachable. */
+  /** What dialers may reach: see allow.ts and owner-rules.ts. Nothing else is reachable. */
   readonly allow: readonly string[];
   /** Tells apart agents of one node, and this run of it from the next. Default random. */
   readonly instance?: string;
   readonly log?: AgentLog;
+  /** Who did what, or was not let. Default: nowhere. */
+  readonly audit?: AuditLog;
   /** Build of the agent, for people. Default `dev`. */
   readonly version?: string;
   /** Longest that a dial may take, resolution included, in ms. Default 10,000. */
@@ -39,5 +42,7 @@ export const agentDefaults = {
   resumeWindowMs: 60_000,
   maxOpensPerSecond: 10_000,
 } as const;
+
+export const noAudit: AuditLog = { record() {} };
 
 export const silentLog: AgentLog = { debug() {}, info() {}, warn() {}, error() {} };

@@ -18,6 +18,7 @@ export type RefusalReason =
   | 'not-an-upgrade'
   | 'draining'
   | 'origin'
+  | 'keys-away'
   | 'unauthorized'
   | 'bad-request'
   | 'forbidden'
@@ -67,6 +68,7 @@ export function newCounters(): Counters {
       'not-an-upgrade': 0,
       draining: 0,
       origin: 0,
+      'keys-away': 0,
       unauthorized: 0,
       'bad-request': 0,
       forbidden: 0,

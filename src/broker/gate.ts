@@ -35,7 +35,7 @@ interface DialAdmission {
 export type Admission = AgentAdmission | DialAdmission;
 
 export interface Gate {
-  /** @throws Refusal 401 */
+  /** @throws Refusal 401, or 503 while there are no keys to check with */
   authenticate(request: Request): Promise<Identity>;
   /** Decides about a request for {@link agentPath} or {@link dialPath}. @throws Refusal */
   authorizeUpgrade(request: Request): Promise<Admission>;
@@ -73,8 +73,10 @@ export function createGate(verify: VerifyToken, isDraining: () => boolean): Gate
     try {
       return await verify(token);
     } catch (error) {
-      if (error instanceof FairleadError) throw new Refusal('unauthorized', error.message);
-      throw error;
+      if (!(error instanceof FairleadError)) throw error;
+      // Not the token's fault: its bearer may come back with it.
+      const why = error.code === 'ERR_BROKER_UNREACHABLE' ? 'keys-away' : 'unauthorized';
+      throw new Refusal(why, error.message);
     }
   }
 
@@ -89,7 +91,12 @@ export function createGate(verify: VerifyToken, isDraining: () => boolean): Gate
     const identity = await authenticate(request);
     if (!offersSubprotocol(request))
       throw new Refusal('bad-request', `offer the subprotocol "${subprotocol}"`);
-    return url.pathname === agentPath ? admitAgent(identity, url) : admitDialer(identity, url);
+    try {
+      return url.pathname === agentPath ? admitAgent(identity, url) : admitDialer(identity, url);
+    } catch (error) {
+      if (error instanceof Refusal) error.principal = identity.principal;
+      throw error;
+    }
   }
 
   return { authenticate, authorizeUpgrade };

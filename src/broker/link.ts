@@ -42,8 +42,10 @@ interface CommonTag {
   readonly principal: string;
   /** Milliseconds since the epoch. */
   readonly since: number;
-  /** Milliseconds since the epoch at which the token ends. */
-  readonly expiresAt: number;
+  /** Milliseconds since the epoch at which the token ends: later, where the peer has shown a newer one. */
+  expiresAt: number;
+  /** The token's claim `jti`, by which it can be revoked. */
+  tokenId?: string | undefined;
   readonly version: string | undefined;
   /** The peer's own count of its links, which tells the newer of two wherever they end; 0 where it does not count. */
   readonly attempt: number;
@@ -53,6 +55,8 @@ export interface AgentTag extends CommonTag {
   readonly kind: 'agent';
   readonly node: string;
   readonly instance: string;
+  /** What the agent may claim to reach. */
+  readonly routes: readonly string[];
   state: AgentState;
   /** True while dialers that write to this link are being paused. */
   congested: boolean;
@@ -100,10 +104,12 @@ export function agentTag(identity: AgentIdentity, instance: string, facts: LinkF
     principal: identity.principal,
     since: facts.since,
     expiresAt: identity.expiresAt,
+    tokenId: identity.tokenId,
     version: facts.version,
     attempt: facts.attempt,
     node: identity.node,
     instance,
+    routes: identity.routes,
     state: 'serving',
     congested: false,
     unanswered: new Map(),
@@ -126,6 +132,7 @@ export function dialTag(
     principal: identity.principal,
     since: facts.since,
     expiresAt: identity.expiresAt,
+    tokenId: identity.tokenId,
     version: facts.version,
     attempt: facts.attempt,
     node,

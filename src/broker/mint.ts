@@ -6,11 +6,15 @@ import * as z from 'zod';
 import { FairleadError } from '../protocol/errors.ts';
 import { nodeNameSchema } from './grants.ts';
 import { nodePatternsSchema, principalSchema, targetsSchema } from './identity.ts';
-import { parseSecret } from './secret.ts';
+import { type PinnedKey, secretKey } from './identity-keys.ts';
+import { routesSchema } from './identity-routes.ts';
+import { privateKey } from './signing-key.ts';
 
 interface MintCommon {
-  /** As the secret file has it. At least 32 bytes. */
-  readonly secret: string | Uint8Array;
+  /** What signs it: a shared secret, as its file has it, of at least 32 bytes; or {@link key}. */
+  readonly secret?: string | Uint8Array | undefined;
+  /** A private key, as "fairlead keys" or PKCS #8 has it. */
+  readonly key?: string | undefined;
   /** Seconds, at least 1. Default 86 400. */
   readonly ttlSeconds?: number | undefined;
   /** Whom the token is for. Default `agent:NODE`, or `dial:` and a random name. */
@@ -21,7 +25,7 @@ interface MintCommon {
 
 export type MintOptions = MintCommon &
   (
-    | { readonly agent: string }
+    | { readonly agent: string; readonly routes?: readonly string[] | undefined }
     | { readonly dial: readonly string[]; readonly targets?: readonly string[] | undefined }
   );
 
@@ -34,14 +38,16 @@ const ttlSchema = z
 
 /** @throws FairleadError ERR_CONFIG where an option is not one that the broker would take. */
 export async function mintToken(options: MintOptions): Promise<string> {
-  const key = parseSecret(options.secret);
+  const { algorithm, kid, key } = await signingKeyOf(options);
   const ttlSeconds = check('ttl', ttlSchema, options.ttlSeconds ?? defaultTtlSeconds);
   const fairlead = grantClaim(options);
   const standardSubject = 'agent' in options ? `agent:${options.agent}` : `dial:${nanoid()}`;
   const subject = check('subject', principalSchema, options.subject ?? standardSubject);
   const nowSeconds = Math.floor(Date.now() / 1000);
   const token = new SignJWT({ fairlead })
-    .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+    .setProtectedHeader({ alg: algorithm, typ: 'JWT', ...(kid === undefined ? {} : { kid }) })
+    // A token can be revoked by its own name.
+    .setJti(nanoid())
     .setSubject(subject)
     .setIssuedAt(nowSeconds)
     .setExpirationTime(nowSeconds + ttlSeconds);
@@ -50,8 +56,18 @@ export async function mintToken(options: MintOptions): Promise<string> {
   return token.sign(key);
 }
 
+async function signingKeyOf({ secret, key }: MintOptions): Promise<PinnedKey> {
+  if ((secret === undefined) === (key === undefined))
+    throw new FairleadError('ERR_CONFIG', 'a token is signed with a secret or with a key: give one of them');
+  return key === undefined ? secretKey(secret ?? '') : await privateKey(key);
+}
+
 function grantClaim(options: MintOptions): object {
-  if ('agent' in options) return { agent: check('node', nodeNameSchema, options.agent) };
+  if ('agent' in options) {
+    const agent = check('node', nodeNameSchema, options.agent);
+    if (options.routes === undefined) return { agent };
+    return { agent, routes: check('route', routesSchema, options.routes) };
+  }
   const dial = check('node pattern', nodePatternsSchema, options.dial);
   if (options.targets === undefined) return { dial };
   return { dial, targets: check('target', targetsSchema, options.targets) };

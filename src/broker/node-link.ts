@@ -65,6 +65,10 @@ export class NodeLink implements BrokerLink {
     return this.#socket.bytesRead;
   }
 
+  get bytesWritten(): number {
+    return this.#socket.bytesWritten;
+  }
+
   ping(): void {
     if (this.#webSocket.readyState === this.#webSocket.OPEN) this.#webSocket.ping();
   }

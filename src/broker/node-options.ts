@@ -1,8 +1,12 @@
 // What a broker on Node may be told, checked once where it comes in.
 
 import * as z from 'zod';
+import type { AuditLog } from '../files/audit-log.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import { type BrokerLog, silentLog } from './broker-log.ts';
+import type { Revocations } from './identity-deny.ts';
+import { fixedKeys, secretKey } from './identity-keys.ts';
+import type { Issuer } from './identity-verifier.ts';
 import { defaultKeepAlive } from './keep-alive.ts';
 import type { NatsOptions } from './nats/options.ts';
 import { defaultRelayOptions } from './relay-options.ts';
@@ -41,11 +45,17 @@ export type BrokerSettings = z.infer<typeof settingsSchema>;
 type OptionalSettings = { readonly [Name in keyof BrokerSettings]?: BrokerSettings[Name] | undefined };
 
 export interface BrokerOptions extends OptionalSettings {
-  /** Signs tokens; as its file has it. At least 32 bytes. */
-  readonly secret: string | Uint8Array;
-  /** Claims that every token must have. Default: any. */
+  /** Whose tokens are taken. There must be some, or `secret`. */
+  readonly issuers?: readonly Issuer[] | undefined;
+  /** One issuer more: signs tokens; as its file has it. At least 32 bytes. */
+  readonly secret?: string | Uint8Array | undefined;
+  /** Claims that every token signed with `secret` must have. Default: any. */
   readonly issuer?: string | undefined;
   readonly audience?: string | undefined;
+  /** Who is refused, and whose links are closed, although the token is good. Default: nobody. */
+  readonly revocations?: Revocations | undefined;
+  /** Who was let in and who was not. Default: nowhere. */
+  readonly audit?: AuditLog | undefined;
   /** PEM. Default: plain HTTP. */
   readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer } | undefined;
   /** Other replicas are met over NATS. Default: this process is the only one. */
@@ -64,6 +74,14 @@ export function parseSettings(options: BrokerOptions): BrokerSettings {
   if (parsed.data.lowWaterBytes >= parsed.data.highWaterBytes)
     throw new FairleadError('ERR_CONFIG', 'broker setting "lowWaterBytes" must be below "highWaterBytes"');
   return parsed.data;
+}
+
+/** @throws FairleadError ERR_CONFIG where there is none, or the secret is too short. */
+export function issuersOf({ issuers = [], secret, issuer, audience }: BrokerOptions): readonly Issuer[] {
+  const all =
+    secret === undefined ? issuers : [...issuers, { keys: fixedKeys([secretKey(secret)]), issuer, audience }];
+  if (all.length === 0) throw new FairleadError('ERR_CONFIG', 'a broker needs keys to check tokens with');
+  return all;
 }
 
 export function logOf(options: BrokerOptions): BrokerLog {

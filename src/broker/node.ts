@@ -7,17 +7,19 @@ import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import type { WebSocket } from 'ws';
 import { closeCodes, FairleadError } from '../protocol/errors.ts';
+import { BrokerAudit } from './audit.ts';
 import { bounded } from './broker-log.ts';
 import type { Counters } from './counters.ts';
 import { listNodes } from './directory.ts';
 import { type Admission, createGate } from './gate.ts';
-import { tokenVerifier } from './identity.ts';
+import type { Denied } from './identity-deny.ts';
+import { verifierOf } from './identity-verifier.ts';
 import { KeepAlive } from './keep-alive.ts';
 import { tagOf } from './link.ts';
 import { MemorySwitchboard } from './memory-switchboard.ts';
 import { NatsReplicas } from './nats/nats-replicas.ts';
 import { NodeLink } from './node-link.ts';
-import { type BrokerOptions, type BrokerSettings, logOf, parseSettings } from './node-options.ts';
+import { type BrokerOptions, type BrokerSettings, issuersOf, logOf, parseSettings } from './node-options.ts';
 import { Upgrader } from './node-upgrade.ts';
 import { Relay } from './relay.ts';
 import { defaultRelayOptions } from './relay-options.ts';
@@ -49,7 +51,19 @@ const expiryEveryMs = 5000;
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const settings = parseSettings(options);
   const log = logOf(options);
-  const relay = new Relay(new MemorySwitchboard(), { ...defaultRelayOptions, ...settings, log });
+  const { revocations } = options;
+  const isRevoked = (who: Denied) => revocations?.includes(who) ?? false;
+  const verifyToken = verifierOf(issuersOf(options), isRevoked);
+  const audit = new BrokerAudit(options.audit);
+  const relay = new Relay(new MemorySwitchboard(), {
+    ...defaultRelayOptions,
+    ...settings,
+    verifyToken,
+    left: (link, code, reason) => {
+      if (link instanceof NodeLink) audit.closed(link, code, reason);
+    },
+    log,
+  });
   const { counters } = relay;
   const replicas =
     options.nats === undefined ? undefined : new NatsReplicas(relay, options.nats, settings, log);
@@ -60,7 +74,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   let draining = false;
   const isDraining = () => draining;
 
-  const gate = createGate(tokenVerifier(options), isDraining);
+  const gate = createGate(verifyToken, isDraining);
   const routes = createRoutes({
     gate,
     counters,
@@ -83,6 +97,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     accept,
     refused(refusal, path) {
       counters.refused[refusal.why]++;
+      audit.refused(refusal, path);
       const { why, status, code, message } = refusal;
       log.info(
         { event: 'link-refused', why, status, code, reason: message, path: bounded(path) },
@@ -99,6 +114,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     relay.closed(link, closeCodes.keepAlive, 'silent for too long');
     link.terminate();
   });
+  const forgetRevocations = revocations?.onReplaced(() => relay.revoke(isRevoked));
   const expiry = setInterval(() => relay.expire(Date.now()), expiryEveryMs);
   expiry.unref();
 
@@ -123,6 +139,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       relay.closed(link, code, reason.toString());
       if (links.size === 0) for (const resume of waiting) resume();
     });
+    audit.opened(link);
     relay.open(link);
   }
 
@@ -143,6 +160,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   async function shutDown(): Promise<void> {
     draining = true;
     clearInterval(expiry);
+    forgetRevocations?.();
     keepAlive.stop();
     const closed = new Promise((resolve) => server.close(resolve));
     upgrader.close();

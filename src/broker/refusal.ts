@@ -13,6 +13,7 @@ const kinds: Readonly<Record<RefusalReason, RefusalKind>> = {
   'node-away': { status: 404, code: 'ERR_NODE_UNREACHABLE' },
   draining: { status: 503, code: 'ERR_DRAINING' },
   origin: { status: 403, code: 'ERR_FORBIDDEN' },
+  'keys-away': { status: 503, code: 'ERR_BROKER_UNREACHABLE' },
   unauthorized: { status: 401, code: 'ERR_UNAUTHORIZED' },
   'bad-request': { status: 400, code: 'ERR_PROTOCOL' },
   'not-an-upgrade': { status: 426, code: 'ERR_PROTOCOL' },
@@ -26,6 +27,8 @@ const kinds: Readonly<Record<RefusalReason, RefusalKind>> = {
 export class Refusal extends FairleadError {
   readonly why: RefusalReason;
   readonly status: number;
+  /** Who was refused, where the token said so. */
+  principal: string | undefined;
 
   constructor(why: RefusalReason, message: string) {
     super(kinds[why].code, message);

@@ -1,6 +1,8 @@
 // What a relay may be told, with the defaults.
 
 import type { BrokerLog } from './broker-log.ts';
+import type { VerifyToken } from './identity.ts';
+import type { BrokerLink } from './link.ts';
 
 export interface RelayOptions {
   /** Broker build, told to peers. At most 64 characters. Default `dev`. */
@@ -28,6 +30,10 @@ export interface RelayOptions {
   readonly maxSessionsPerNode: number;
   /** Most sessions whose ATTACH one agent link may have left unanswered. Default 4096. */
   readonly maxUnanswered: number;
+  /** Checks newer tokens that peers show on live links. Default: none is taken, and links end with their tokens. */
+  readonly verifyToken?: VerifyToken | undefined;
+  /** Hears of every link that is over, and why. Default: nobody. */
+  readonly left?: ((link: BrokerLink, code: number, reason: string) => void) | undefined;
   readonly log: BrokerLog;
 }
 

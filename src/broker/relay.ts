@@ -24,9 +24,11 @@ import {
   highOf,
   isAgentLink,
   isDialLink,
+  type LinkTag,
   lowOf,
   sessionOf,
 } from './link.ts';
+import { renewalOf } from './reauth.ts';
 import type { RelayOptions } from './relay-options.ts';
 import type { Replicas } from './replicas.ts';
 import type { Switchboard } from './switchboard.ts';
@@ -37,6 +39,8 @@ export class Relay {
   readonly #options: RelayOptions;
   /** Where dial links are taken whose agent is not here; undefined: there is nowhere else. */
   replicas: Replicas | undefined;
+  /** Links whose newer token is being checked: one at a time. */
+  readonly #judging = new WeakSet<BrokerLink>();
   /** What each session may have in flight, as was last told. */
   #inFlightBytes: number;
   /** What HELLO says. */
@@ -188,6 +192,12 @@ export class Relay {
       if (link.tag.expiresAt <= nowMs) this.#cut(link, closeCodes.unauthorized, 'the token has expired');
   }
 
+  /** Closes the links that `isRevoked` tells, as those of ended tokens are. */
+  revoke(isRevoked: (tag: LinkTag) => boolean): void {
+    for (const link of [...this.switchboard.links()])
+      if (isRevoked(link.tag)) this.#cut(link, closeCodes.unauthorized, 'the token was revoked');
+  }
+
   /** A message for `sessionHigh`, `sessionLow` found nobody: its sender is told, unless it does not read. */
   undelivered(sender: BrokerLink, sessionHigh: number, sessionLow: number): void {
     if (sender.bufferedBytes() > this.#options.highWaterBytes) return;
@@ -319,6 +329,7 @@ export class Relay {
         // A frame of this very message may have ended the link.
         if (link.tag.state === 'closed') return;
         if (type === frameTypes.PING) this.#pong(link, session);
+        else if (type === frameTypes.REAUTH) void this.#reauthenticate(link, payload);
         else if (type === frameTypes.GOAWAY && isAgentLink(link)) this.#drain(link);
         else if (type === frameTypes.ATTACH && isAgentLink(link)) this.#accepted(link, session);
         else if (type === frameTypes.DETACH && isAgentLink(link)) this.#refusedBy(link, session, payload);
@@ -326,6 +337,36 @@ export class Relay {
     } catch (error) {
       if (!(error instanceof FairleadError)) throw error;
       this.#cut(link, closeCodes.protocol, error.message);
+    }
+  }
+
+  /** A newer token on a link that is open. Until it is judged, the link is what it was. */
+  async #reauthenticate(link: BrokerLink, payload: Uint8Array): Promise<void> {
+    const { verifyToken, log } = this.#options;
+    if (verifyToken === undefined) return;
+    if (this.#judging.has(link)) {
+      this.#cut(link, closeCodes.protocol, 'REAUTH before the one before it was answered');
+      return;
+    }
+    this.#judging.add(link);
+    try {
+      const renewal = await renewalOf(link.tag, payload, verifyToken);
+      if (link.tag.state === 'closed') return;
+      Object.assign(link.tag, renewal);
+      link.saveTag();
+      log.info({ event: 'link-renewed', ...describeLink(link) }, 'a newer token was shown');
+      link.send(encodeControl(frameTypes.REAUTH));
+    } catch (error) {
+      if (!(error instanceof FairleadError)) {
+        log.error({ event: 'reauth-failed', error: bounded(String(error)) }, 'a newer token was not judged');
+        return;
+      }
+      // Whether it is good cannot be told now: the peer shows it again, and the link is good for as long as it was.
+      if (error.code === 'ERR_BROKER_UNREACHABLE') return;
+      const code = error.code === 'ERR_PROTOCOL' ? closeCodes.protocol : closeCodes.unauthorized;
+      this.#cut(link, code, error.message);
+    } finally {
+      this.#judging.delete(link);
     }
   }
 
@@ -400,6 +441,7 @@ export class Relay {
       { event: 'link-closed', ...describeLink(link), code, reason: bounded(reason) },
       'link closed',
     );
+    this.#options.left?.(link, code, reason);
     if (!wasPaired) return;
     if (isDialLink(link)) {
       this.#dialerLeft(link, stateBefore as DialState, tellOthers);

@@ -2,14 +2,15 @@
 
 import { type Command, Option } from 'commander';
 import { startAgent } from '../agent/index.ts';
+import { openAuditFile } from '../files/audit-log.ts';
 import { parseNode } from './address.ts';
 import { addBrokerOptions, type BrokerOptions, brokerAccess } from './credentials.ts';
 import { parseSeconds } from './duration.ts';
-import { addLogOption, createLog, type LogOptions } from './log.ts';
+import { type AuditOptions, addAuditOption, addLogOption, createLog, type LogOptions } from './log.ts';
 import { firstSignal } from './signals.ts';
 import { version } from './version.ts';
 
-interface AgentCommandOptions extends BrokerOptions, LogOptions {
+interface AgentCommandOptions extends BrokerOptions, AuditOptions, LogOptions {
   readonly node: string;
   readonly allow: string[];
   readonly instance?: string;
@@ -24,7 +25,7 @@ export function addAgentCommand(program: Command): void {
     .requiredOption('--node <name>', 'the name that dialers use', parseNode)
     .requiredOption(
       '--allow <host:port...>',
-      'what dialers may reach, repeatable: HOST:PORT, CIDR:PORT, HOST:FROM-TO, "*" for any host or port',
+      'what dialers may reach, repeatable: HOST:PORT, CIDR:PORT, HOST:FROM-TO, "*" for any host or port; ";sub=NAME" after it: for that principal only',
     )
     .option('--instance <name>', 'tells apart agents of one node; default: random')
     .addOption(
@@ -43,15 +44,18 @@ export function addAgentCommand(program: Command): void {
         'Examples:',
         '  fairlead agent --broker wss://broker.example.com --node edge-1 --token-file edge-1.token \\',
         '      --allow 127.0.0.1:22 --allow 10.0.0.0/24:8000-8999',
+        '  fairlead agent … --allow "127.0.0.1:22;sub=ops-*" --audit-log /var/log/fairlead-audit.jsonl',
       ].join('\n'),
     );
   addBrokerOptions(command);
+  addAuditOption(command);
   addLogOption(command).action(runAgent);
 }
 
 async function runAgent(options: AgentCommandOptions): Promise<void> {
   const log = await createLog(options);
   const access = await brokerAccess(options, log);
+  const audit = options.auditLog === undefined ? undefined : openAuditFile(options.auditLog, log);
   const stop = new AbortController();
   const told = firstSignal().finally(() => stop.abort());
   const agent = await startAgent({
@@ -61,6 +65,7 @@ async function runAgent(options: AgentCommandOptions): Promise<void> {
     version,
     log,
     signal: stop.signal,
+    ...(audit === undefined ? {} : { audit }),
     ...(options.instance === undefined ? {} : { instance: options.instance }),
   }).catch((error: unknown) => {
     // Told to stop while it waited for the broker: nothing was begun, so nothing has failed.

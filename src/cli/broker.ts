@@ -1,22 +1,32 @@
 // `fairlead broker`: runs a broker until it is told to stop, then lets its peers move before it goes.
 
 import { type Command, Option } from 'commander';
-import { defaultPrefix, type NatsOptions, startBroker } from '../broker/index.ts';
+import type { Logger } from 'pino';
+import {
+  type AuthSources,
+  type Broker,
+  type BrokerOptions,
+  defaultPrefix,
+  followDenyFile,
+  type NatsOptions,
+  openAuth,
+  startBroker,
+} from '../broker/index.ts';
+import { openAuditFile } from '../files/audit-log.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import { formatAddress, type HostPort, parseListen } from './address.ts';
-import { readSecret, readText } from './credentials.ts';
+import { type AuthOptions, addAuthOptions, authSources } from './auth.ts';
+import { readPrivate, readText } from './credentials.ts';
 import { Failure, UsageError } from './failure.ts';
-import { addLogOption, createLog, type LogOptions } from './log.ts';
+import { type AuditOptions, addAuditOption, addLogOption, createLog, type LogOptions } from './log.ts';
 import { firstSignal } from './signals.ts';
 import { version } from './version.ts';
 
-interface BrokerCommandOptions extends LogOptions {
+interface BrokerCommandOptions extends AuthOptions, AuditOptions, LogOptions {
   readonly listen: HostPort;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
-  readonly authSecretFile: string;
-  readonly issuer?: string;
-  readonly audience?: string;
+  readonly denyFile?: string;
   readonly nats?: string[];
   readonly natsCreds?: string;
   readonly natsTokenFile?: string;
@@ -40,9 +50,6 @@ export function addBrokerCommand(program: Command): void {
     )
     .option('--tls-cert <file>', 'PEM certificate chain; with --tls-key, serve wss:// and https://')
     .option('--tls-key <file>', 'PEM private key of --tls-cert')
-    .requiredOption('--auth-secret-file <file>', 'secret that tokens are signed with, at least 32 bytes')
-    .option('--issuer <name>', 'take only tokens that name this issuer')
-    .option('--audience <name>', 'take only tokens that name this audience')
     .option(
       '--nats <url>',
       'meet other replicas over NATS: nats://HOST:PORT, commas between servers',
@@ -65,6 +72,8 @@ export function addBrokerCommand(program: Command): void {
       [
         '',
         'On SIGTERM or SIGINT it tells its peers to move and then stops; a second signal ends it at once.',
+        'Tokens are taken that one of the given keys has signed. Key files and the deny file',
+        'are read again when they change; links that the deny file names are closed.',
         '',
         'Examples:',
         '  (umask 077; head -c 32 /dev/urandom | base64 > secret)',
@@ -73,6 +82,11 @@ export function addBrokerCommand(program: Command): void {
         '  fairlead broker --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --auth-secret-file secret',
       ].join('\n'),
     );
+  addAuditOption(command);
+  addAuthOptions(command).option(
+    '--deny-file <file>',
+    'tokens, principals and nodes to refuse: lines "jti ID", "sub PRINCIPAL", "node NODE", or JSON',
+  );
   addLogOption(command).action(runBroker);
 }
 
@@ -84,17 +98,8 @@ async function runBroker(options: BrokerCommandOptions): Promise<void> {
     options.tlsCert !== undefined && options.tlsKey !== undefined
       ? { cert: await readText(options.tlsCert), key: await readText(options.tlsKey) }
       : undefined;
-  const broker = await startBroker({
-    host: options.listen.host,
-    port: options.listen.port,
-    secret: await readSecret(options.authSecretFile, log),
-    version,
-    issuer: options.issuer,
-    audience: options.audience,
-    tls,
-    nats: await natsOptions(options),
-    log,
-  }).catch((error: unknown) => {
+  const sources = await authSources(options, log);
+  const broker = await startWith(sources, options, tls, log).catch((error: unknown) => {
     // The flags were checked before: what is left is in the files that they name.
     throw error instanceof FairleadError ? new Failure(error.message) : error;
   });
@@ -107,11 +112,34 @@ async function runBroker(options: BrokerCommandOptions): Promise<void> {
   await broker.drain();
 }
 
+async function startWith(
+  sources: AuthSources,
+  options: BrokerCommandOptions,
+  tls: BrokerOptions['tls'],
+  log: Logger,
+): Promise<Broker> {
+  const { issuers } = await openAuth(sources, log);
+  const { host, port } = options.listen;
+  const deny = options.denyFile === undefined ? undefined : await followDenyFile(options.denyFile, log);
+  const audit = options.auditLog === undefined ? undefined : openAuditFile(options.auditLog, log);
+  return await startBroker({
+    host,
+    port,
+    issuers,
+    revocations: deny?.revocations,
+    audit,
+    version,
+    tls,
+    nats: await natsOptions(options, log),
+    log,
+  });
+}
+
 function splitServers(text: string): string[] {
   return text.split(',').map((server) => server.trim());
 }
 
-async function natsOptions(options: BrokerCommandOptions): Promise<NatsOptions | undefined> {
+async function natsOptions(options: BrokerCommandOptions, log: Logger): Promise<NatsOptions | undefined> {
   const { nats, natsCreds, natsTokenFile, natsUser, natsPasswordFile, natsCa, natsCert, natsKey } = options;
   const files = { natsCreds, natsTokenFile, natsUser, natsPasswordFile, natsCa, natsCert, natsKey };
   if (nats === undefined) {
@@ -123,7 +151,7 @@ async function natsOptions(options: BrokerCommandOptions): Promise<NatsOptions |
     throw new UsageError('--nats-user and --nats-password-file go together: give both or neither');
   if ((natsCert === undefined) !== (natsKey === undefined))
     throw new UsageError('--nats-cert and --nats-key go together: give both or neither');
-  const secret = async (file: string) => (await readText(file)).trim();
+  const secret = async (file: string) => (await readPrivate(file, log)).trim();
   const tls = {
     ...(natsCa === undefined ? {} : { ca: await readText(natsCa) }),
     ...(natsCert === undefined ? {} : { cert: await readText(natsCert) }),

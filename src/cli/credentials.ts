@@ -4,6 +4,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { Logger } from 'pino';
+import { watchPath } from '../files/followed-file.ts';
 import { Failure, UsageError } from './failure.ts';
 
 export interface BrokerOptions {
@@ -15,8 +16,10 @@ export interface BrokerOptions {
 
 export interface BrokerAccess {
   readonly url: string;
-  /** Read again for every link, so that a token that was replaced on disk is used. */
+  /** Read again for every link and before the token ends, so that one that was replaced on disk is used. */
   readonly token: () => Promise<string>;
+  /** Tells when the token's file has changed. */
+  readonly onTokenChange?: (listener: () => void) => () => void;
   /** PEM. */
   readonly ca?: string;
   readonly insecure: boolean;
@@ -43,7 +46,13 @@ export async function brokerAccess(options: BrokerOptions, log: Logger): Promise
   const ca = options.ca === undefined ? undefined : await readText(options.ca);
   if (ca !== undefined && !ca.includes('-----BEGIN CERTIFICATE-----'))
     throw new Failure(`${options.ca} holds no certificate: --ca takes a PEM file`);
-  return { url, token, insecure: options.insecure ?? false, ...(ca === undefined ? {} : { ca }) };
+  return {
+    url,
+    token,
+    insecure: options.insecure ?? false,
+    ...(file === undefined ? {} : { onTokenChange: (listener) => watchPath(file, listener) }),
+    ...(ca === undefined ? {} : { ca }),
+  };
 }
 
 const leastSecretBytes = 32;
@@ -66,6 +75,13 @@ export async function readSecret(file: string, log: Logger): Promise<string> {
     );
   await warnIfWorldReadable(file, log);
   return secret;
+}
+
+/** A private key's file as it is. */
+export async function readPrivate(file: string, log: Logger): Promise<string> {
+  const text = await readText(file);
+  await warnIfWorldReadable(file, log);
+  return text;
 }
 
 export async function readText(file: string): Promise<string> {

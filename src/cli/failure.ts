@@ -24,7 +24,7 @@ interface SystemError {
 
 /** What people can do about the failures that they meet first. */
 const hints: Readonly<Record<string, string>> = {
-  ERR_UNAUTHORIZED: 'make a new one with "fairlead token", using the same secret file as the broker',
+  ERR_UNAUTHORIZED: 'make a new one with "fairlead token", signed with a key that the broker takes',
   ERR_FORBIDDEN: 'make a token that allows it: see "fairlead token --help"',
   ERR_NODE_UNREACHABLE: 'see "fairlead nodes" for the agents that are connected',
   ERR_BROKER_UNREACHABLE: 'check that the broker runs and that --broker names it',

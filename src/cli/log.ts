@@ -25,6 +25,14 @@ export async function createLog(options: LogOptions): Promise<Logger> {
   return pino({ level: options.logLevel, base: null }, destination);
 }
 
+export interface AuditOptions {
+  readonly auditLog?: string;
+}
+
+export function addAuditOption(command: Command): Command {
+  return command.option('--audit-log <file>', 'append who did what, or was refused, as JSON lines');
+}
+
 /** Loaded where it is needed: half of a short command's start would go into it. */
 async function prettyDestination(): Promise<DestinationStream> {
   const { default: pretty } = await import('pino-pretty');

@@ -12,6 +12,7 @@ const loaders: Readonly<Record<string, () => Promise<(program: Command) => void>
   dial: async () => (await import('./dial.ts')).addDialCommand,
   forward: async () => (await import('./forward.ts')).addForwardCommand,
   token: async () => (await import('./token.ts')).addTokenCommand,
+  keys: async () => (await import('./keys.ts')).addKeysCommand,
   nodes: async () => (await import('./nodes.ts')).addNodesCommand,
   up: async () => (await import('./up.ts')).addUpCommand,
 };
@@ -20,6 +21,8 @@ async function buildProgram(): Promise<Command> {
   const program = new Command('fairlead')
     .description('Reach TCP services behind NAT through a broker that holds no stream state.')
     .version(version)
+    // So that "token inspect" has flags of its own.
+    .enablePositionalOptions()
     .showSuggestionAfterError()
     .exitOverride()
     // Errors are printed below, in one place and in one line.

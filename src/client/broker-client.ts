@@ -74,11 +74,12 @@ class SharedSessions implements BrokerClient {
 
   constructor(settings: ConnectSettings) {
     this.#settings = settings;
-    const { url, token, ca, insecure } = settings;
+    const { url, token, onTokenChange, ca, insecure } = settings;
     this.#access = {
       url,
       token,
       insecure,
+      ...(onTokenChange === undefined ? {} : { onTokenChange }),
       ...(ca === undefined ? {} : { ca }),
     };
     // A URL that cannot work is better known now than at the first dial.

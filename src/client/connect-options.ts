@@ -8,6 +8,8 @@ export interface ConnectOptions {
   readonly url: string;
   /** A dial token, or what gives one: called for every link, so that a token may be replaced while links live. */
   readonly token: string | (() => string | Promise<string>);
+  /** Calls the listener when `token` may give a newer one, for links that are open; answers how to stop. */
+  readonly onTokenChange?: ((listener: () => void) => () => void) | undefined;
   /** PEM of the certificates to trust instead of the system's. */
   readonly ca?: string | undefined;
   /** Allows `ws://` to a broker that is not on this machine. Default false. */
@@ -45,6 +47,7 @@ const connectSchema = z.object({
     z.string().min(1),
     z.custom<() => string | Promise<string>>((it) => typeof it === 'function'),
   ]),
+  onTokenChange: z.custom<(listener: () => void) => () => void>((it) => typeof it === 'function').optional(),
   ca: z.string().optional(),
   insecure: z.boolean().default(false),
   resumeWindowMs: z.number().min(0).max(dayMs).default(60_000),

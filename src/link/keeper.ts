@@ -6,6 +6,7 @@ import type { ControlMessage, Hello } from '../protocol/control.ts';
 import type { FairleadError } from '../protocol/errors.ts';
 import { frameTypes } from '../protocol/frame.ts';
 import { type BrokerAccess, Link, type LinkHandler } from './link.ts';
+import { TokenRenewal } from './token-renewal.ts';
 
 export interface KeeperHandler {
   /** A link that can be used, the first or another one. */
@@ -33,6 +34,8 @@ export class LinkKeeper {
   private readonly handler: KeeperHandler;
   private current: Link | undefined;
   private next: Link | undefined;
+  private readonly renewal: TokenRenewal;
+  private forgetToken: (() => void) | undefined;
   private timer: NodeJS.Timeout | undefined;
   private delay: IBackoff<number> | undefined;
   private closed = false;
@@ -49,6 +52,9 @@ export class LinkKeeper {
     this.path = path;
     this.query = query;
     this.handler = handler;
+    this.renewal = new TokenRenewal(access, (token) =>
+      this.current?.sendControl(frameTypes.REAUTH, undefined, { token }),
+    );
   }
 
   /** The link in use, if there is one. */
@@ -57,12 +63,16 @@ export class LinkKeeper {
   }
 
   start(): void {
-    if (!this.closed && this.next === undefined) this.connect();
+    if (this.closed || this.next !== undefined) return;
+    this.forgetToken ??= this.access.onTokenChange?.(() => this.tokenChanged());
+    this.connect();
   }
 
   /** Ends every link and timer; the handler hears nothing more. */
   close(): void {
     this.closed = true;
+    this.forgetToken?.();
+    this.renewal.end();
     clearTimeout(this.timer);
     this.next?.close();
     this.current?.close();
@@ -78,6 +88,7 @@ export class LinkKeeper {
       control: (message) => {
         if (link !== this.current) return;
         if (message.type === frameTypes.GOAWAY) this.move();
+        if (message.type === frameTypes.REAUTH) this.renewal.answered();
         this.handler.control(message);
       },
       message: (data) => {
@@ -101,6 +112,7 @@ export class LinkKeeper {
     this.current = link;
     this.next = undefined;
     this.delay = undefined;
+    this.renewal.begin(link.token);
     old?.close();
     this.handler.up(link, hello);
   }
@@ -108,12 +120,20 @@ export class LinkKeeper {
   private onClosed(link: Link, error: FairleadError): void {
     if (this.closed) return;
     if (link === this.next) this.next = undefined;
-    else if (link === this.current) this.current = undefined;
-    else return;
+    else if (link === this.current) {
+      this.current = undefined;
+      this.renewal.end();
+    } else return;
     // While one link is up or under way, the loss of the other is no news.
     if (this.current !== undefined || this.next !== undefined) return;
     if (this.handler.down(error)) this.retry();
     else this.close();
+  }
+
+  /** One that was refused a moment ago may be good now. */
+  private tokenChanged(): void {
+    if (this.current !== undefined) void this.renewal.renew();
+    else if (this.timer !== undefined) this.connect();
   }
 
   private retry(): void {

@@ -1,5 +1,5 @@
 // One WebSocket to the broker, for agents and dialers alike. It knows bytes, HELLO and silence; it never knows
-// sessions. The token goes into a header at each connect and is kept nowhere.
+// sessions. The token goes into a header at each connect, and into REAUTH, and nowhere else.
 
 import { isIP } from 'node:net';
 import WebSocket, { type ClientOptions } from 'ws';
@@ -21,6 +21,11 @@ export interface BrokerAccess {
   readonly url: string;
   /** A function is asked at each connect, so that a token that was renewed is used. */
   readonly token: string | (() => string | Promise<string>);
+  /**
+   * Calls the listener whenever `token` may answer something new, so that it is shown to the broker at once; answers
+   * how to stop. Without it, a token function is asked when most of a token's life has passed.
+   */
+  readonly onTokenChange?: (listener: () => void) => () => void;
   /** PEM certificates to trust instead of the system's roots. */
   readonly ca?: string | Buffer;
   /** Allows `ws:` beyond loopback. Default false. */
@@ -58,6 +63,7 @@ export class Link {
   private readonly handler: LinkHandler;
   private socket: WebSocket | undefined;
   private keepAlive: NodeJS.Timeout | undefined;
+  private shown = '';
   private state: 'connecting' | 'awaiting-hello' | 'up' | 'closed' = 'connecting';
   private heardAtMs = 0;
   private refusal: FairleadError | undefined;
@@ -80,6 +86,11 @@ export class Link {
 
   get isUp(): boolean {
     return this.state === 'up';
+  }
+
+  /** The token that the link was opened with. */
+  get token(): string {
+    return this.shown;
   }
 
   /** `message` is not modified and must not be until it is sent. Dropped when the link is not up. */
@@ -106,6 +117,7 @@ export class Link {
       const url = linkUrl(access, path, query);
       const token = typeof access.token === 'string' ? access.token : await access.token();
       if (this.state === 'closed') return;
+      this.shown = token;
       const options: ClientOptions & { readonly closeTimeout: number } = {
         headers: { authorization: `Bearer ${token}` },
         handshakeTimeout: handshakeTimeoutMs,

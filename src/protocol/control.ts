@@ -50,6 +50,9 @@ export function budgetOf(message: ControlMessage): number {
   return Math.max(leastInFlightBytes, Number(message.session));
 }
 
+/** Peer to broker in REAUTH: a newer token of the same bearer. */
+export const reauthSchema = z.object({ token: z.string().check(z.minLength(1), z.maxLength(8192)) });
+
 export interface ControlMessage {
   readonly type: number;
   /** The session that it is about, or 0. */

@@ -149,7 +149,11 @@ export class World {
     const expiresAt = Number.MAX_SAFE_INTEGER;
     const tag =
       peer instanceof SimulatedAgent
-        ? agentTag({ kind: 'agent', principal: 'agent', node: peer.node, expiresAt }, peer.instance, facts)
+        ? agentTag(
+            { kind: 'agent', principal: 'agent', node: peer.node, routes: [], expiresAt },
+            peer.instance,
+            facts,
+          )
         : dialTag(
             { kind: 'dial', principal: peer.principal, nodes: ['*'], targets: undefined, expiresAt },
             peer.node,

@@ -126,7 +126,7 @@ export class RelayUnderTest extends Relay {
   /** An agent's link, its HELLO already taken. */
   agent(choice: AgentChoice = {}): FakeLink<AgentTag> {
     const { node = 'edge-1', instance = 'first', since = 0, expiresAt = farAway } = choice;
-    const identity = { kind: 'agent', principal: `agent:${node}`, node, expiresAt } as const;
+    const identity = { kind: 'agent', principal: `agent:${node}`, node, routes: [], expiresAt } as const;
     return this.#opened(new FakeLink(this, agentTag(identity, instance, this.#facts(since))));
   }
 

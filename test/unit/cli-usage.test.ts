@@ -170,7 +170,7 @@ test('a token is all that "token" prints, and a secret that others can read is w
   });
 });
 
-test.each(['', 'broker', 'agent', 'dial', 'forward', 'token', 'nodes', 'up'])(
+test.each(['', 'broker', 'agent', 'dial', 'forward', 'token', 'keys', 'nodes', 'up'])(
   '"%s --help" shows an example',
   async (name) => {
     const { code, stdout, stderr } = await run([...(name === '' ? [] : [name]), '--help']);

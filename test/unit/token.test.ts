@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { decodeJwt, SignJWT, UnsecuredJWT } from 'jose';
 import { expect, test } from 'vitest';
 import { matchesNode, nodeNameSchema, nodePatternSchema } from '../../src/broker/grants.ts';
-import { tokenVerifier, type VerifierOptions } from '../../src/broker/identity.ts';
+import { tokenVerifier, type VerifierOptions } from '../../src/broker/identity-verifier.ts';
 import { mintToken } from '../../src/broker/mint.ts';
 import { parseSecret } from '../../src/broker/secret.ts';
 

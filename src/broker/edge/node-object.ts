@@ -10,6 +10,7 @@ import type {
 } from '@cloudflare/workers-types';
 import { listNodes, type NodeSummary } from '../directory.ts';
 import { subprotocol } from '../gate.ts';
+import { tokenVerifier } from '../identity-verifier.ts';
 import { tagOf } from '../link.ts';
 import { MemorySwitchboard } from '../memory-switchboard.ts';
 import { errorResponse, Refusal } from '../refusal.ts';
@@ -45,6 +46,7 @@ export class NodeObject {
     this.#environment = environment;
     this.#settings = edgeSettings(environment);
     const { maxMessageBytes, inFlightBytes, totalInFlightBytes, maxSessionsPerNode } = this.#settings;
+    const { issuer, audience } = this.#settings;
     this.#relay = new Relay(new MemorySwitchboard(), {
       ...defaultRelayOptions,
       version: 'edge',
@@ -54,6 +56,7 @@ export class NodeObject {
       maxSessionsPerNode,
       maxUnanswered,
       messagesAreDear: true,
+      verifyToken: tokenVerifier({ secret: environment.AUTH_SECRET, issuer, audience }),
       log: consoleLog,
     });
     for (const webSocket of state.getWebSockets()) {

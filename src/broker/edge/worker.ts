@@ -5,7 +5,7 @@ import { FairleadError } from '../../protocol/errors.ts';
 import { newCounters } from '../counters.ts';
 import type { NodeSummary } from '../directory.ts';
 import { agentPath, createGate, dialPath, type Gate } from '../gate.ts';
-import { tokenVerifier } from '../identity.ts';
+import { tokenVerifier } from '../identity-verifier.ts';
 import { errorResponse, Refusal } from '../refusal.ts';
 import { createRoutes } from '../routes.ts';
 import { consoleLog } from './console-log.ts';

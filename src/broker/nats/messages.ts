@@ -21,7 +21,6 @@ export const attachSchema = z.object({
   instance: instanceSchema.optional(),
   attempt: attemptSchema,
   since: z.number(),
-  expiresAt: z.number(),
 });
 
 /** `attached`: the replica that has the agent took the link. `found`: it has one that takes sessions. */

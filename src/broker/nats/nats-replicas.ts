@@ -154,8 +154,8 @@ export class NatsReplicas implements Replicas {
   // ── the dialer's side ────────────────────────────────────────────────────────────────────────────
 
   #attach(link: DialLink, carriage: Carriage, instance: string): void {
-    const { id, principal, targets, session, node, attempt, since, expiresAt } = link.tag;
-    const body = { replica: this.#id, id, principal, targets, session, node, attempt, since, expiresAt };
+    const { id, principal, targets, session, node, attempt, since } = link.tag;
+    const body = { replica: this.#id, id, principal, targets, session, node, attempt, since };
     const agent = this.#subjects.agent(node, instance);
     this.#bus.say(agent, 'attach', { ...body, instance: link.tag.instance }, carriage.subject);
     carriage.begin(agent);
@@ -268,7 +268,9 @@ export class NatsReplicas implements Replicas {
       this.#forget(former);
       this.#relay.closed(former, 1000, 'it is attached again');
     }
-    const { principal, targets, node, session, instance, id, since, attempt, expiresAt } = attach;
+    const { principal, targets, node, session, instance, id, since, attempt } = attach;
+    // The replica that the link ends at knows when its token ends, and hears of a newer one.
+    const expiresAt = Number.MAX_SAFE_INTEGER;
     const identity = { kind: 'dial', principal, nodes: [node], targets, expiresAt } as const;
     const tag = dialTag(identity, node, session, instance, { id, since, version: undefined, attempt });
     const lost = this.#subjects.own(this.#id, `${session}.${id}`);

@@ -1,0 +1,88 @@
+// Shows the broker a newer token before the one in use ends, on the link that is up. Holds the token that was shown
+// last, to know a newer one by; puts it nowhere but into REAUTH.
+
+import { decodeJwt } from 'jose/jwt/decode';
+import type { BrokerAccess } from './link.ts';
+
+/** The part of a token's life that may pass before a newer one is looked for. */
+const patience = 0.8;
+/** Least time between two looks, in ms. */
+const minWaitMs = 500;
+/** How long a broker may take to answer before a token is shown again, in ms. */
+const answerMs = 15_000;
+/** The longest that a timer can wait, in ms. */
+const maxTimerMs = 2 ** 31 - 1;
+
+export class TokenRenewal {
+  private readonly access: BrokerAccess;
+  private readonly show: (token: string) => void;
+  private shown: string | undefined;
+  /** Shown and not answered yet. */
+  private offered: { readonly token: string; readonly atMs: number } | undefined;
+  private timer: NodeJS.Timeout | undefined;
+  private asking = false;
+
+  /** `show` sends a token to the broker, on the link that {@link begin} was called for. */
+  constructor(access: BrokerAccess, show: (token: string) => void) {
+    this.access = access;
+    this.show = show;
+  }
+
+  /** A link is up, opened with this token. */
+  begin(token: string): void {
+    this.shown = token;
+    this.offered = undefined;
+    this.wait();
+  }
+
+  /** The broker has taken the token that it was shown. */
+  answered(): void {
+    if (this.offered !== undefined) this.begin(this.offered.token);
+  }
+
+  /** There is no link. */
+  end(): void {
+    clearTimeout(this.timer);
+    this.shown = undefined;
+    this.offered = undefined;
+  }
+
+  /** Asks for the token, and shows it to the broker where it is another one. */
+  async renew(): Promise<void> {
+    const { shown, access } = this;
+    if (shown === undefined || this.asking || typeof access.token === 'string') return;
+    this.asking = true;
+    try {
+      const token = await access.token();
+      const isWaiting = this.offered?.token === token && performance.now() - this.offered.atMs < answerMs;
+      // The link may have been lost, or another opened, while the token was asked for.
+      if (this.shown === shown && token !== shown && !isWaiting) {
+        this.offered = { token, atMs: performance.now() };
+        this.show(token);
+      }
+    } catch {
+      // A token that cannot be read now may be there the next time.
+    } finally {
+      this.asking = false;
+      if (this.shown !== undefined) this.wait();
+    }
+  }
+
+  private wait(): void {
+    clearTimeout(this.timer);
+    const endsAtMs = typeof this.access.token === 'string' ? undefined : endOf(this.shown);
+    if (endsAtMs === undefined) return;
+    const waitMs = Math.max(minWaitMs, (endsAtMs - Date.now()) * patience);
+    this.timer = setTimeout(() => void this.renew(), Math.min(waitMs, maxTimerMs)).unref();
+  }
+}
+
+/** When a token ends, as it says itself; undefined where it does not. */
+function endOf(token: string | undefined): number | undefined {
+  try {
+    const { exp } = decodeJwt(token ?? '');
+    return exp === undefined ? undefined : exp * 1000;
+  } catch {
+    return undefined;
+  }
+}
