@@ -80,7 +80,13 @@ class RunningAgent implements Agent {
     this.maxSessions = settings.maxSessions;
     this.audit = options.audit ?? noAudit;
     this.settings = { ...settings, allow: new OwnerRules(options.allow), audit: this.audit, log: this.log };
-    const query = { node: this.node, instance: this.instance, version: settings.version };
+    const { version, routes = [] } = options;
+    const query = {
+      node: this.node,
+      instance: this.instance,
+      version: version ?? agentDefaults.version,
+      ...(routes.length === 0 ? {} : { routes: routes.join(',') }),
+    };
     this.keeper = new LinkKeeper(options, '/v1/agent', () => query, {
       up: (link, hello) => this.onUp(link, hello),
       down: (error) => this.onDown(error),

@@ -16,6 +16,8 @@ export interface AgentOptions extends BrokerAccess {
   readonly node: string;
   /** What dialers may reach: see allow.ts and owner-rules.ts. Nothing else is reachable. */
   readonly allow: readonly string[];
+  /** What this agent serves besides its node's name: host names, addresses, CIDRs, `default`. Its token must grant each. */
+  readonly routes?: readonly string[];
   /** Tells apart agents of one node, and this run of it from the next. Default random. */
   readonly instance?: string;
   readonly log?: AgentLog;

@@ -1,6 +1,7 @@
 // Who is connected, as /v1/nodes tells it: read off the open links at the moment of asking.
 
-import type { AgentLink } from './link.ts';
+import { servesHost } from './identity-routes.ts';
+import type { AgentLink, AgentTag } from './link.ts';
 import type { Switchboard } from './switchboard.ts';
 
 interface InstanceSummary {
@@ -9,6 +10,8 @@ interface InstanceSummary {
   /** When its link was opened, ISO 8601. */
   readonly since: string;
   readonly draining: boolean;
+  /** What it serves besides the node's own name: names, addresses, CIDRs, `default`. */
+  readonly routes: readonly string[];
   /** Sessions whose dialer is connected. */
   readonly sessions: number;
 }
@@ -19,18 +22,24 @@ export interface NodeSummary {
   readonly instances: readonly InstanceSummary[];
 }
 
+/** What is asked of the nodes: all of them, one by its name, or whoever serves a host (in its normal form). */
+export interface NodeQuestion {
+  readonly node?: string | undefined;
+  readonly host?: string | undefined;
+}
+
 export interface NodeList {
   readonly nodes: NodeSummary[];
   /** False where a replica did not answer in time, so that there may be more. */
   readonly isWhole: boolean;
 }
 
-/** Nodes that have an agent and that `mayShow` allows, by name. */
-export function listNodes(switchboard: Switchboard, mayShow: (node: string) => boolean): NodeSummary[] {
+/** Nodes that have an agent, by name. */
+export function listNodes(switchboard: Switchboard, question: NodeQuestion = {}): NodeSummary[] {
   const nodes = new Map<string, InstanceSummary[]>();
   for (const link of switchboard.agents()) {
     const { node } = link.tag;
-    if (!mayShow(node)) continue;
+    if (!concerns(question, link.tag)) continue;
     const instances = nodes.get(node);
     if (instances === undefined) nodes.set(node, [summarize(switchboard, link)]);
     else instances.push(summarize(switchboard, link));
@@ -40,8 +49,19 @@ export function listNodes(switchboard: Switchboard, mayShow: (node: string) => b
     .sort((a, b) => (a.node < b.node ? -1 : 1));
 }
 
+/** True where the node serves `host`; undefined: any. */
+export function servesNode({ node, instances }: NodeSummary, host: string | undefined): boolean {
+  return host === undefined || instances.some(({ routes }) => concerns({ host }, { node, routes }));
+}
+
+/** True where a node with this name and these routes belongs into the answer. */
+function concerns({ node, host }: NodeQuestion, tag: Pick<AgentTag, 'node' | 'routes'>): boolean {
+  if (node !== undefined) return tag.node === node;
+  return host === undefined || tag.node === host || tag.routes.some((route) => servesHost(route, host));
+}
+
 function summarize(switchboard: Switchboard, link: AgentLink): InstanceSummary {
-  const { node, instance, version, since, state } = link.tag;
+  const { node, instance, version, since, state, routes } = link.tag;
   let sessions = 0;
   for (const dialer of switchboard.dialers(node)) if (dialer.tag.instance === instance) sessions++;
   return {
@@ -49,6 +69,7 @@ function summarize(switchboard: Switchboard, link: AgentLink): InstanceSummary {
     version: version ?? null,
     since: new Date(since).toISOString(),
     draining: state === 'draining',
+    routes,
     sessions,
   };
 }

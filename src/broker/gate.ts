@@ -6,6 +6,7 @@ import { parseSession } from '../protocol/envelope.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import { grantsNode, nodeNameSchema } from './grants.ts';
 import type { AgentIdentity, DialIdentity, Identity, VerifyToken } from './identity.ts';
+import { grantsRoute, routesSchema } from './identity-routes.ts';
 import { Refusal } from './refusal.ts';
 
 /** The WebSocket subprotocol of every link. */
@@ -17,6 +18,8 @@ export const dialPath = '/v1/dial';
 interface AgentAdmission {
   readonly identity: AgentIdentity;
   readonly instance: string;
+  /** What the agent serves besides its node's name; its token grants each. */
+  readonly routes: readonly string[];
   readonly version: string | undefined;
   readonly attempt: number;
 }
@@ -50,9 +53,18 @@ const attemptSchema = z
   .transform(Number)
   .default(0);
 
+/** Commas between them. All of it must fit where an engine keeps it with the link. */
+const routesQuerySchema = z
+  .string()
+  .max(4096)
+  .transform((text) => text.split(','))
+  .pipe(routesSchema)
+  .default([]);
+
 const agentQuerySchema = z.object({
   node: nodeNameSchema,
   instance: instanceSchema,
+  routes: routesQuerySchema,
   version: versionSchema.optional(),
   attempt: attemptSchema,
 });
@@ -108,7 +120,16 @@ function admitAgent(identity: Identity, url: URL): AgentAdmission {
     throw new Refusal('forbidden', 'this token is for dialing, not for an agent');
   if (identity.node !== query.node)
     throw new Refusal('forbidden', `this token is for the agent of another node, not of "${query.node}"`);
-  return { identity, instance: query.instance, version: query.version, attempt: query.attempt };
+  for (const route of query.routes)
+    if (!grantsRoute(identity.routes, route))
+      throw new Refusal('forbidden', `this token does not grant the route "${route}"`);
+  return {
+    identity,
+    instance: query.instance,
+    routes: query.routes,
+    version: query.version,
+    attempt: query.attempt,
+  };
 }
 
 function admitDialer(identity: Identity, url: URL): DialAdmission {

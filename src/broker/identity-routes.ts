@@ -30,9 +30,21 @@ export function grantsRoute(granted: readonly string[], route: string): boolean 
   });
 }
 
+/** True where `route` is for `host`, both as {@link normalRoute} gives them. */
+export function servesHost(route: string, host: string): boolean {
+  return route === host || route === 'default' || prefixBits(route, host) !== undefined;
+}
+
+/** How many bits of an address the CIDR `route` fixes, if it holds `address`; both as {@link normalRoute} gives them. */
+export function prefixBits(route: string, address: string): number | undefined {
+  const [range, wanted] = [parseRange(route), parseRange(address)];
+  return range !== undefined && wanted !== undefined && contains(range, wanted) ? range[1] : undefined;
+}
+
 type Range = [ipaddr.IPv4 | ipaddr.IPv6, number];
 
-function normalRoute(text: string): string | undefined {
+/** The one form of a route; undefined where it is none. */
+export function normalRoute(text: string): string | undefined {
   const range = parseRange(text);
   if (range !== undefined) {
     const [address, bits] = range;

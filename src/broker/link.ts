@@ -55,7 +55,7 @@ export interface AgentTag extends CommonTag {
   readonly kind: 'agent';
   readonly node: string;
   readonly instance: string;
-  /** What the agent may claim to reach. */
+  /** What the agent serves besides its node's name. */
   readonly routes: readonly string[];
   state: AgentState;
   /** True while dialers that write to this link are being paused. */
@@ -94,10 +94,15 @@ export function tagOf(admission: Admission): LinkTag {
   const facts = { id: nanoid(), since: Date.now(), version, attempt };
   return 'node' in admission
     ? dialTag(admission.identity, admission.node, admission.session, admission.instance, facts)
-    : agentTag(admission.identity, admission.instance, facts);
+    : agentTag(admission.identity, admission.instance, facts, admission.routes);
 }
 
-export function agentTag(identity: AgentIdentity, instance: string, facts: LinkFacts): AgentTag {
+export function agentTag(
+  identity: AgentIdentity,
+  instance: string,
+  facts: LinkFacts,
+  routes: readonly string[] = [],
+): AgentTag {
   return {
     kind: 'agent',
     id: facts.id,
@@ -109,7 +114,7 @@ export function agentTag(identity: AgentIdentity, instance: string, facts: LinkF
     attempt: facts.attempt,
     node: identity.node,
     instance,
-    routes: identity.routes,
+    routes,
     state: 'serving',
     congested: false,
     unanswered: new Map(),

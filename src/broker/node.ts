@@ -81,10 +81,9 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     log,
     isDraining,
     isCutOff: () => replicas?.isUp === false,
-    async listNodes(mayShow) {
-      if (replicas === undefined) return { nodes: listNodes(relay.switchboard, mayShow), isWhole: true };
-      const { nodes, isWhole } = await replicas.list();
-      return { nodes: nodes.filter(({ node }) => mayShow(node)), isWhole };
+    async listNodes(question) {
+      if (replicas !== undefined) return replicas.list(question);
+      return { nodes: listNodes(relay.switchboard, question), isWhole: true };
     },
   });
   const server = createHttpServer(options, settings, (request) => routes.fetch(request));

@@ -5,6 +5,7 @@ import { parsePayload, reauthSchema } from '../protocol/control.ts';
 import { grantsNode } from './grants.ts';
 import type { Identity, VerifyToken } from './identity.ts';
 import { unauthorized } from './identity.ts';
+import { grantsRoute } from './identity-routes.ts';
 import type { LinkTag } from './link.ts';
 
 /**
@@ -27,7 +28,11 @@ export async function renewalOf(
 
 function hasSameGrants(tag: LinkTag, identity: Identity): boolean {
   if (tag.kind === 'agent')
-    return identity.kind === 'agent' && identity.node === tag.node && isSameList(identity.routes, tag.routes);
+    return (
+      identity.kind === 'agent' &&
+      identity.node === tag.node &&
+      tag.routes.every((route) => grantsRoute(identity.routes, route))
+    );
   return (
     identity.kind === 'dial' &&
     grantsNode(identity.nodes, tag.node) &&

@@ -3,10 +3,11 @@
 import { Hono } from 'hono';
 import { type BrokerLog, bounded } from './broker-log.ts';
 import type { Counters } from './counters.ts';
-import type { NodeList, NodeSummary } from './directory.ts';
+import type { NodeList, NodeQuestion, NodeSummary } from './directory.ts';
 import { agentPath, dialPath, type Gate } from './gate.ts';
 import { grantsNode } from './grants.ts';
 import { errorResponse, Refusal } from './refusal.ts';
+import { normalHost, resolveHost } from './resolve.ts';
 
 export interface RoutesOptions {
   readonly gate: Gate;
@@ -15,15 +16,14 @@ export interface RoutesOptions {
   readonly isDraining: () => boolean;
   /** True while this broker cannot reach its other replicas. */
   readonly isCutOff: () => boolean;
-  readonly listNodes: (mayShow: (node: string) => boolean) => Promise<NodeList>;
+  readonly listNodes: (question: NodeQuestion) => Promise<NodeList>;
   /** One node, where the engine knows more of it than its list does. Default: that list. */
   readonly findNode?: (node: string) => Promise<NodeSummary | undefined>;
 }
 
 export function createRoutes(options: RoutesOptions): Hono {
   const { gate, counters, log, isDraining, isCutOff, listNodes } = options;
-  const findNode =
-    options.findNode ?? (async (wanted) => (await listNodes((node) => node === wanted)).nodes[0]);
+  const findNode = options.findNode ?? (async (wanted) => (await listNodes({ node: wanted })).nodes[0]);
   const app = new Hono();
 
   app.get('/healthz', (c) => c.json({ status: 'ok' }));
@@ -35,8 +35,24 @@ export function createRoutes(options: RoutesOptions): Hono {
 
   app.get('/v1/nodes', async (c) => {
     const patterns = await grantedNodes(c.req.raw);
-    const { nodes, isWhole } = await listNodes((node) => grantsNode(patterns, node));
-    return c.json({ nodes, ...(isWhole ? {} : { partial: true }) });
+    const { nodes, isWhole } = await listNodes({});
+    const shown = nodes.filter(({ node }) => grantsNode(patterns, node));
+    return c.json({ nodes: shown, ...(isWhole ? {} : { partial: true }) });
+  });
+
+  app.get('/v1/resolve', async (c) => {
+    const patterns = await grantedNodes(c.req.raw);
+    const asked = c.req.query('host') ?? '';
+    const host = normalHost(asked);
+    if (host === undefined)
+      throw new Refusal('bad-request', 'the query parameter "host" must be a host name or an address');
+    const { nodes } = await listNodes({ host });
+    const candidates = resolveHost(
+      host,
+      nodes.filter(({ node }) => grantsNode(patterns, node)),
+    );
+    if (candidates.length === 0) throw new Refusal('node-away', `no connected agent serves "${host}"`);
+    return c.json({ host, nodes: candidates });
   });
 
   app.get('/v1/nodes/:node', async (c) => {

@@ -13,6 +13,7 @@ import { version } from './version.ts';
 interface AgentCommandOptions extends BrokerOptions, AuditOptions, LogOptions {
   readonly node: string;
   readonly allow: string[];
+  readonly route?: string[];
   readonly instance?: string;
   readonly drain: number;
 }
@@ -26,6 +27,10 @@ export function addAgentCommand(program: Command): void {
     .requiredOption(
       '--allow <host:port...>',
       'what dialers may reach, repeatable: HOST:PORT, CIDR:PORT, HOST:FROM-TO, "*" for any host or port; ";sub=NAME" after it: for that principal only',
+    )
+    .option(
+      '--route <name...>',
+      'what else this node serves, repeatable: a host name, an address, a CIDR or "default"; its token must grant it',
     )
     .option('--instance <name>', 'tells apart agents of one node; default: random')
     .addOption(
@@ -66,6 +71,7 @@ async function runAgent(options: AgentCommandOptions): Promise<void> {
     log,
     signal: stop.signal,
     ...(audit === undefined ? {} : { audit }),
+    ...(options.route === undefined ? {} : { routes: options.route }),
     ...(options.instance === undefined ? {} : { instance: options.instance }),
   }).catch((error: unknown) => {
     // Told to stop while it waited for the broker: nothing was begun, so nothing has failed.

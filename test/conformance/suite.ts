@@ -361,6 +361,29 @@ export function conformance(engine: Engine): void {
         .toBe(404);
     });
 
+    test('GET /v1/resolve names the node that serves a host, and a route that no token grants is refused', async () => {
+      await using it = peers();
+      const token = await mintToken({ secret, agent: it.node, routes: ['10.7.0.0/16', 'db.internal'] });
+      await it.agent({ token, routes: ['10.7.1.0/24', 'db.internal'] });
+      await expect(it.agent({ token, routes: ['10.0.0.0/8'] })).rejects.toMatchObject({
+        code: 'ERR_FORBIDDEN',
+      });
+      const dialToken = await mintToken({ secret, dial: ['*'] });
+      const resolve = async (host: string) => {
+        const url = `${brokers.dialUrl.replace('ws:', 'http:')}/v1/resolve?host=${encodeURIComponent(host)}`;
+        const response = await fetch(url, { headers: { authorization: `Bearer ${dialToken}` } });
+        const { nodes = [] } = (await response.json()) as { nodes?: { node: string; route: string }[] };
+        return [response.status, ...nodes.map(({ node, route }) => `${node} ${route}`)];
+      };
+      await expect
+        .poll(() => resolve('10.7.1.9'), { timeout: 20_000 })
+        .toEqual([200, `${it.node} 10.7.1.0/24`]);
+      expect(await resolve('DB.internal')).toEqual([200, `${it.node} db.internal`]);
+      expect(await resolve(it.node)).toEqual([200, `${it.node} ${it.node}`]);
+      expect(await resolve('10.7.2.1')).toEqual([404]);
+      expect(await resolve('10.7.0.0/16')).toEqual([400]);
+    });
+
     test('the agent drains: streams go on, new ones find the next instance', async () => {
       await using it = peers();
       const port = await it.echoTarget();

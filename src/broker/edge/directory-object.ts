@@ -2,7 +2,7 @@
 // for two refreshes is not shown: so it heals by itself after whatever made it wrong.
 
 import type { DurableObjectState, Request as WorkersRequest } from '@cloudflare/workers-types';
-import type { NodeSummary } from '../directory.ts';
+import { type NodeSummary, servesNode } from '../directory.ts';
 import { errorResponse } from '../refusal.ts';
 import { type Environment, edgeSettings } from './environment.ts';
 import { paths, type Report } from './internal.ts';
@@ -20,12 +20,15 @@ export class DirectoryObject {
   }
 
   async fetch(request: WorkersRequest): Promise<Response> {
-    const { pathname } = new URL(request.url);
+    const { pathname, searchParams } = new URL(request.url);
     if (pathname === paths.report) {
       this.#take((await request.json()) as Report);
       return new Response(null, { status: 204 });
     }
-    if (pathname === paths.list) return Response.json(this.#list());
+    if (pathname === paths.list) {
+      const host = searchParams.get('host') ?? undefined;
+      return Response.json(this.#list().filter((node) => servesNode(node, host)));
+    }
     return errorResponse(404, 'ERR_PROTOCOL', 'an object is reached through the Worker only');
   }
 

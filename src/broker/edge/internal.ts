@@ -2,7 +2,7 @@
 // bindings. Their host is a name that resolves nowhere.
 
 import type { DurableObjectNamespace, DurableObjectStub } from '@cloudflare/workers-types';
-import type { NodeSummary } from '../directory.ts';
+import type { NodeQuestion, NodeSummary } from '../directory.ts';
 import type { Admission } from '../gate.ts';
 import { matchesNode } from '../grants.ts';
 import type { EdgeSettings, Environment } from './environment.ts';
@@ -67,4 +67,7 @@ export function reportRequest(report: Report): [url: string, init: { method: str
 }
 
 export const summaryUrl = origin + paths.summary;
-export const listUrl = origin + paths.list;
+/** A host is in its normal form. */
+export function listUrl({ host }: NodeQuestion): string {
+  return `${origin}${paths.list}${host === undefined ? '' : `?host=${encodeURIComponent(host)}`}`;
+}

@@ -144,7 +144,7 @@ export class NodeObject {
   }
 
   #summary(): NodeSummary | undefined {
-    return listNodes(this.#relay.switchboard, () => true)[0];
+    return listNodes(this.#relay.switchboard)[0];
   }
 
   /** Tells the directory what has changed, one report at a time, the newest last. */

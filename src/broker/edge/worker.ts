@@ -3,7 +3,7 @@
 
 import { FairleadError } from '../../protocol/errors.ts';
 import { newCounters } from '../counters.ts';
-import type { NodeSummary } from '../directory.ts';
+import type { NodeQuestion, NodeSummary } from '../directory.ts';
 import { agentPath, createGate, dialPath, type Gate } from '../gate.ts';
 import { tokenVerifier } from '../identity-verifier.ts';
 import { errorResponse, Refusal } from '../refusal.ts';
@@ -51,10 +51,7 @@ function createApp(environment: Environment): App {
     log: consoleLog,
     isDraining,
     isCutOff: () => false,
-    async listNodes(mayShow) {
-      const nodes = await listAll(environment, settings);
-      return { nodes: nodes.filter(({ node }) => mayShow(node)), isWhole: true };
-    },
+    listNodes: async (question) => ({ nodes: await listAll(environment, settings, question), isWhole: true }),
     findNode: async (node) => {
       const response = await nodeStub(environment, settings, node).fetch(summaryUrl);
       return ((await response.json()) as NodeSummary | null) ?? undefined;
@@ -94,9 +91,13 @@ async function openLink(
   return response as unknown as Response;
 }
 
-async function listAll(environment: Environment, settings: EdgeSettings): Promise<NodeSummary[]> {
+async function listAll(
+  environment: Environment,
+  settings: EdgeSettings,
+  question: NodeQuestion,
+): Promise<NodeSummary[]> {
   const shards = directoryStubs(environment, settings).map(async (stub) => {
-    const response = await stub.fetch(listUrl);
+    const response = await stub.fetch(listUrl(question));
     return (await response.json()) as NodeSummary[];
   });
   return (await Promise.all(shards)).flat().sort((a, b) => (a.node < b.node ? -1 : 1));

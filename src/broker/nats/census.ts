@@ -1,10 +1,8 @@
 // The nodes of all replicas: asked of each at the moment, and put together. Nothing is kept.
 
-import { nanoid } from 'nanoid';
-import type { NodeSummary } from '../directory.ts';
+import type { NodeQuestion, NodeSummary } from '../directory.ts';
 import type { Bus } from './bus.ts';
 import { pageSchema, parse } from './messages.ts';
-import type { Subjects } from './subjects.ts';
 
 /** Longest wait for a replica's answer. */
 const patienceMs = 2000;
@@ -19,14 +17,15 @@ export interface Census {
   readonly isWhole: boolean;
 }
 
+/** Asks on `subject`; the `others`, replicas that are there, answer to `inbox`. */
 export async function takeCensus(
   bus: Bus,
-  subjects: Subjects,
-  replica: string,
+  subject: string,
+  inbox: string,
   others: readonly string[],
+  question: NodeQuestion,
 ): Promise<Census> {
   if (others.length === 0 || !bus.isUp) return { pages: [], isWhole: bus.isUp };
-  const inbox = subjects.own(replica, nanoid());
   const waiting = new Set(others);
   const pages: NodeSummary[][] = [];
   return new Promise((resolve) => {
@@ -43,7 +42,7 @@ export async function takeCensus(
       if (page.isLast) waiting.delete(page.replica);
       if (waiting.size === 0 || pages.length >= mostPages) done(waiting.size === 0);
     });
-    bus.say(subjects.nodes, 'nodes', {}, inbox);
+    bus.say(subject, 'nodes', question, inbox);
   });
 }
 

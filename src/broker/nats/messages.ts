@@ -5,6 +5,7 @@ import * as z from 'zod';
 import { parseSession } from '../../protocol/envelope.ts';
 import { nodeNameSchema } from '../grants.ts';
 import { principalSchema, targetsSchema } from '../identity.ts';
+import { routesSchema } from '../identity-routes.ts';
 
 const instanceSchema = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/);
 const replicaSchema = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
@@ -40,6 +41,12 @@ export const upSchema = z.object({
 /** A replica's sign of life, or its last word. */
 export const presenceSchema = z.object({ replica: replicaSchema, leaving: z.boolean() });
 
+/** Which nodes are asked for. */
+export const questionSchema = z.object({
+  node: z.string().max(253).optional(),
+  host: z.string().max(253).optional(),
+});
+
 /** One page of a replica's nodes. */
 export const pageSchema = z.object({
   replica: replicaSchema,
@@ -53,6 +60,7 @@ export const pageSchema = z.object({
           version: z.string().nullable(),
           since: z.string(),
           draining: z.boolean(),
+          routes: routesSchema,
           sessions: z.number(),
         }),
       ),

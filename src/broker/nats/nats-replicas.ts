@@ -5,14 +5,22 @@
 import type { Subscription } from '@nats-io/transport-node';
 import { nanoid } from 'nanoid';
 import type { BrokerLog } from '../broker-log.ts';
-import { listNodes, type NodeSummary } from '../directory.ts';
+import { listNodes, type NodeList, type NodeQuestion } from '../directory.ts';
 import { type AgentLink, type DialLink, dialTag, isDialLink } from '../link.ts';
 import type { Relay } from '../relay.ts';
 import type { Replicas } from '../replicas.ts';
 import { Bus, type BusMessage } from './bus.ts';
 import { Carriage } from './carriage.ts';
 import { answerCensus, mergeNodes, takeCensus } from './census.ts';
-import { agentSchema, attachSchema, closeSchema, parse, presenceSchema, upSchema } from './messages.ts';
+import {
+  agentSchema,
+  attachSchema,
+  closeSchema,
+  parse,
+  presenceSchema,
+  questionSchema,
+  upSchema,
+} from './messages.ts';
 import { connectionOptions, defaultPrefix, type NatsOptions } from './options.ts';
 import { Presence } from './presence.ts';
 import { RemoteLink } from './remote-link.ts';
@@ -88,9 +96,16 @@ export class NatsReplicas implements Replicas {
   }
 
   /** Every replica's nodes, and whether every replica answered. */
-  async list(): Promise<{ readonly nodes: NodeSummary[]; readonly isWhole: boolean }> {
-    const own = listNodes(this.#relay.switchboard, () => true);
-    const { pages, isWhole } = await takeCensus(this.#bus, this.#subjects, this.#id, this.#presence.replicas);
+  async list(question: NodeQuestion): Promise<NodeList> {
+    const own = listNodes(this.#relay.switchboard, question);
+    const inbox = this.#subjects.own(this.#id, nanoid());
+    const { pages, isWhole } = await takeCensus(
+      this.#bus,
+      this.#subjects.nodes,
+      inbox,
+      this.#presence.replicas,
+      question,
+    );
     return { nodes: mergeNodes([own, ...pages]), isWhole };
   }
 
@@ -316,15 +331,7 @@ export class NatsReplicas implements Replicas {
       const subjects = this.#subjects;
       this.#bus.subscribe(subjects.up, (message) => this.#agentElsewhere(message));
       this.#bus.subscribe(subjects.presence, (message) => this.#heardOf(message));
-      this.#bus.subscribe(subjects.nodes, ({ reply }) => {
-        if (reply !== '')
-          answerCensus(
-            this.#bus,
-            reply,
-            this.#id,
-            listNodes(this.#relay.switchboard, () => true),
-          );
-      });
+      this.#bus.subscribe(subjects.nodes, (message) => this.#answer(message));
       // Two tokens: a session and a link. What is asked has one.
       this.#bus.subscribe(subjects.own(this.#id, '*.*'), (message) => this.#nobody(message));
     }
@@ -370,6 +377,12 @@ export class NatsReplicas implements Replicas {
     // An announcement may have been lost, or a partition healed that nobody here heard of.
     for (const link of [...this.#relay.switchboard.links()])
       if (isDialLink(link) && link.tag.state === 'waiting') this.seek(link);
+  }
+
+  #answer({ data, reply }: BusMessage): void {
+    const question = parse(questionSchema, data);
+    if (question === undefined || reply === '') return;
+    answerCensus(this.#bus, reply, this.#id, listNodes(this.#relay.switchboard, question));
   }
 
   #sayPresence(leaving: boolean): void {
