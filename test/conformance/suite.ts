@@ -83,9 +83,8 @@ export class Peers implements AsyncDisposable {
   /** Ends with both directions exact: `bytes` of the pattern each way. */
   async transfer(client: BrokerClient, port: number, bytes: number, rate = 0): Promise<void> {
     const socket = await this.dial(client, port);
-    const down = readPattern(socket);
-    await writePattern(socket, bytes, rate);
-    expect(await down).toBe(bytes);
+    const [down] = await Promise.all([readPattern(socket), writePattern(socket, bytes, rate)]);
+    expect(down).toBe(bytes);
   }
 
   /** A target that reads the pattern while it writes it; `counts` has what each connection brought. */

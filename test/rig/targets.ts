@@ -111,9 +111,13 @@ export class CuttableProxy {
   firstBytes = '';
   private readonly pairs = new Set<readonly [near: Socket, far: Socket]>();
 
+  /** Where the next connections lead. */
+  target = 0;
+
   static async start(rig: Rig, target: number): Promise<CuttableProxy> {
     const proxy = new CuttableProxy();
-    proxy.port = await listen(rig, (near) => proxy.join(near, connectTo(target)));
+    proxy.target = target;
+    proxy.port = await listen(rig, (near) => proxy.join(near, connectTo(proxy.target)));
     rig.defer(() => proxy.cut());
     return proxy;
   }

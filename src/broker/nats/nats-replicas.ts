@@ -6,7 +6,7 @@ import type { Subscription } from '@nats-io/transport-node';
 import { nanoid } from 'nanoid';
 import type { BrokerLog } from '../broker-log.ts';
 import { listNodes, type NodeSummary } from '../directory.ts';
-import { type AgentLink, type DialLink, dialTag, isAgentLink, isDialLink } from '../link.ts';
+import { type AgentLink, type DialLink, dialTag, isDialLink } from '../link.ts';
 import type { Relay } from '../relay.ts';
 import type { Replicas } from '../replicas.ts';
 import { Bus, type BusMessage } from './bus.ts';
@@ -68,7 +68,7 @@ export class NatsReplicas implements Replicas {
       log,
     );
     this.#presence = new Presence(
-      () => this.#sayPresence(false),
+      () => this.#tick(),
       (replica) => this.#replicaLost(replica),
     );
   }
@@ -328,14 +328,11 @@ export class NatsReplicas implements Replicas {
       // Two tokens: a session and a link. What is asked has one.
       this.#bus.subscribe(subjects.own(this.#id, '*.*'), (message) => this.#nobody(message));
     }
+    for (const link of this.#relay.switchboard.agents()) {
+      this.#serve(link);
+      this.#announce(link);
+    }
     this.#presence.restart();
-    const links = [...this.#relay.switchboard.links()];
-    for (const link of links)
-      if (isAgentLink(link)) {
-        this.#serve(link);
-        this.#announce(link);
-      }
-    for (const link of links) if (isDialLink(link) && link.tag.state === 'waiting') this.seek(link);
   }
 
   #down(): void {
@@ -365,6 +362,14 @@ export class NatsReplicas implements Replicas {
       if (carriage?.replica !== undefined) this.#strand(link);
       if (link.tag.state === 'waiting') this.seek(link);
     }
+  }
+
+  #tick(): void {
+    if (!this.#bus.isUp) return;
+    this.#sayPresence(false);
+    // An announcement may have been lost, or a partition healed that nobody here heard of.
+    for (const link of [...this.#relay.switchboard.links()])
+      if (isDialLink(link) && link.tag.state === 'waiting') this.seek(link);
   }
 
   #sayPresence(leaving: boolean): void {

@@ -12,6 +12,7 @@ export class Presence {
   readonly #lost: (replica: string) => void;
   readonly #timer: NodeJS.Timeout;
 
+  /** `say` is called for each sign of life that is due. */
   constructor(say: () => void, lost: (replica: string) => void) {
     this.#say = say;
     this.#lost = lost;
