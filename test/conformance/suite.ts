@@ -15,6 +15,8 @@ import {
   connect,
   type StreamSocket,
 } from '../../src/client/index.ts';
+import { decodeControl, encodeControl } from '../../src/protocol/control.ts';
+import { frameTypes } from '../../src/protocol/frame.ts';
 import { Rig } from '../rig/rig.ts';
 import { CuttableProxy, listen, readPattern, writePattern } from '../rig/targets.ts';
 import type { Brokers, Engine } from './engine.ts';
@@ -338,6 +340,28 @@ export function conformance(engine: Engine): void {
       }
       socket.end('untouched');
       expect(await text(socket)).toBe('untouched');
+    });
+
+    test("a newer token of the same principal is taken on a live link, and a stranger's ends it", async () => {
+      await using it = peers();
+      const newToken = (subject: string) => mintToken({ secret, dial: ['*'], subject });
+      const link = new WebSocket(
+        `${brokers.dialUrl}/v1/dial?node=${it.node}&session=00000000000000bb`,
+        'fairlead.v1',
+        { headers: { authorization: `Bearer ${await newToken('alice')}` }, ...closeSoon },
+      );
+      it.rig.defer(() => link.terminate());
+      const answered = new Promise<void>((resolve) => {
+        link.on('message', (data: Buffer) => {
+          if (decodeControl(data).some(({ type }) => type === frameTypes.REAUTH)) resolve();
+        });
+      });
+      await once(link, 'open');
+      link.send(encodeControl(frameTypes.REAUTH, 0n, { token: await newToken('alice') }));
+      await answered;
+      link.send(encodeControl(frameTypes.REAUTH, 0n, { token: await newToken('mallory') }));
+      const [code] = await once(link, 'close');
+      expect(code).toBe(4401);
     });
 
     test('GET /v1/nodes and /v1/nodes/NODE tell who is connected, wherever one asks', async () => {
