@@ -2,12 +2,22 @@
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const fairlead = fileURLToPath(new URL('../../bin/fairlead', import.meta.url));
 const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+
+export const engines = ['memory', 'nats', 'edge'] as const;
+export type Engine = (typeof engines)[number];
+
+interface Brokers {
+  readonly atAgent: Started;
+  readonly atDialer: Started;
+  readonly nats?: Started;
+}
 
 export interface Started {
   readonly pid: number;
@@ -18,6 +28,8 @@ export interface Started {
 export interface Path {
   readonly name: string;
   readonly port: number;
+  /** Where agents connect, if there is a broker. */
+  readonly broker?: Started;
   readonly processes: Readonly<Record<string, Started>>;
 }
 
@@ -37,7 +49,8 @@ export class Processes {
     return { name: 'chain', port: first.port, processes: { first, second, third } };
   }
 
-  async fairlead(target: number): Promise<Path> {
+  /** On two replicas the agent is at the first and the dialer at the second. */
+  async fairlead(engine: Engine, target: number): Promise<Path> {
     const at = (name: string) => join(this.directory, name);
     const write = (name: string, text: string) => writeFileSync(at(name), text, { mode: 0o600 });
     const token = (...args: string[]) =>
@@ -45,33 +58,72 @@ export class Processes {
     write('secret', 'a secret of the benchmark, long enough for HS256\n');
     write('agent', token('--agent', 'node'));
     write('dial', token('--dial', 'node'));
-    const broker = await this.start(fairlead, [
-      'broker',
-      '--listen',
-      '127.0.0.1:0',
-      '--auth-secret-file',
-      at('secret'),
-    ]);
-    const access = (name: string) => ['--broker', `ws://127.0.0.1:${broker.port}`, '--token-file', at(name)];
+    const { atAgent, atDialer, ...others } = await this.brokers(engine, at('secret'));
+    const access = (name: string, { port }: Started) => [
+      '--broker',
+      `ws://127.0.0.1:${port}`,
+      '--token-file',
+      at(name),
+    ];
     const agent = await this.start(fairlead, [
       'agent',
-      ...access('agent'),
+      ...access('agent', atAgent),
       '--node',
       'node',
       '--allow',
       '127.0.0.1:*',
     ]);
-    const dialer = await this.start(fairlead, ['forward', ...access('dial'), `0:node:127.0.0.1:${target}`]);
-    return { name: 'fairlead', port: dialer.port, processes: { broker, agent, dialer } };
+    const forward = ['forward', ...access('dial', atDialer), `0:node:127.0.0.1:${target}`];
+    const dialer = await this.start(fairlead, forward);
+    const brokers = atAgent === atDialer ? { broker: atAgent } : { broker: atAgent, broker2: atDialer };
+    return {
+      name: engine,
+      port: dialer.port,
+      broker: atAgent,
+      processes: { ...brokers, ...others, agent, dialer },
+    };
+  }
+
+  private async brokers(engine: Engine, secret: string): Promise<Brokers> {
+    if (engine === 'edge') {
+      const main = fileURLToPath(new URL('../scripts/edge/main.js', import.meta.url));
+      const edge = await this.start(process.execPath, [main, '--port', '0', '--auth-secret-file', secret]);
+      return { atAgent: edge, atDialer: edge };
+    }
+    const broker = ['broker', '--listen', '127.0.0.1:0', '--auth-secret-file', secret];
+    if (engine === 'memory') {
+      const only = await this.start(fairlead, broker);
+      return { atAgent: only, atDialer: only };
+    }
+    const port = await freePort();
+    const nats = await this.start('nats-server', ['--addr', '127.0.0.1', '--port', String(port)]);
+    const replica = [...broker, '--nats', `nats://127.0.0.1:${port}`];
+    return {
+      atAgent: await this.start(fairlead, replica, /"event":"nats-up"/),
+      atDialer: await this.start(fairlead, replica, /"event":"nats-up"/),
+      nats,
+    };
+  }
+
+  /** KiB of memory that the broker takes for each of `count` idle agents, which are gone afterwards. */
+  async idleNodes(broker: Started, count: number): Promise<number> {
+    const secret = join(this.directory, 'secret');
+    const before = residentKib(broker);
+    const args = [script('idle-agents.js'), secret, `ws://127.0.0.1:${broker.port}`, String(count)];
+    const agents = await this.start(process.execPath, args);
+    const after = residentKib(broker);
+    process.kill(agents.pid, 'SIGTERM');
+    return (after - before) / count;
   }
 
   /** Ends all of them and removes what they needed. */
   end(): void {
-    for (const child of this.children) child.kill('SIGKILL');
+    // The edge's runtime is a child of what was started, which ends it when it is asked to.
+    for (const child of this.children) child.kill('SIGTERM');
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  private start(command: string, args: string[]): Promise<Started> {
+  private start(command: string, args: string[], also = /./): Promise<Started> {
     const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
     this.children.push(child);
     let log = '';
@@ -79,11 +131,14 @@ export class Processes {
       child.once('exit', (code) => reject(new Error(`${args[0]} ended with ${code}: ${log}`)));
       child.stderr.on('data', (chunk) => {
         log = (log + chunk).slice(-10_000);
+        if (command === 'nats-server' && /Server is ready/.test(log))
+          resolve({ pid: child.pid ?? 0, port: 0 });
         const line = /^\{.*"msg":"ready".*\}$/m.exec(log)?.[0];
-        if (line === undefined) return;
-        const { listen = [] } = JSON.parse(line) as { listen?: string[] };
+        if (line === undefined || !also.test(log)) return;
+        // A runtime that is a process of its own says which.
+        const { listen = [], pid = child.pid ?? 0 } = JSON.parse(line) as { listen?: string[]; pid?: number };
         const port = Number(listen[0]?.slice(listen[0].lastIndexOf(':') + 1) ?? 0);
-        resolve({ pid: child.pid ?? 0, port });
+        resolve({ pid, port });
       });
     });
   }
@@ -93,4 +148,16 @@ export class Processes {
 export function cpuSeconds({ pid }: Started): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
   return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+function residentKib({ pid }: Started): number {
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address !== null ? address.port : 0;
 }

@@ -334,7 +334,14 @@ test('a dialer only sees the nodes that its token grants', async () => {
   const edge = {
     node: 'edge-1',
     instances: [
-      { instance: 'first', version: '1.0', since: expect.any(String), draining: false, routes: [], sessions: 1 },
+      {
+        instance: 'first',
+        version: '1.0',
+        since: expect.any(String),
+        draining: false,
+        routes: [],
+        sessions: 1,
+      },
     ],
   };
   const list = await fetch(httpUrl(broker, '/v1/nodes'), { headers });
