@@ -106,6 +106,8 @@ export interface AgentChoice {
   readonly instance?: string;
   readonly since?: number;
   readonly expiresAt?: number;
+  readonly attempt?: number;
+  readonly routes?: readonly string[];
 }
 
 export interface DialChoice {
@@ -114,6 +116,7 @@ export interface DialChoice {
   readonly principal?: string;
   readonly targets?: string[];
   readonly expiresAt?: number;
+  readonly attempt?: number;
 }
 
 let lastId = 0;
@@ -125,16 +128,24 @@ export class RelayUnderTest extends Relay {
 
   /** An agent's link, its HELLO already taken. */
   agent(choice: AgentChoice = {}): FakeLink<AgentTag> {
-    const { node = 'edge-1', instance = 'first', since = 0, expiresAt = farAway } = choice;
+    const { node = 'edge-1', instance = 'first', since = 0, expiresAt = farAway, attempt, routes } = choice;
     const identity = { kind: 'agent', principal: `agent:${node}`, node, routes: [], expiresAt } as const;
-    return this.#opened(new FakeLink(this, agentTag(identity, instance, this.#facts(since))));
+    return this.#opened(
+      new FakeLink(this, agentTag(identity, instance, this.#facts(since, attempt), routes)),
+    );
   }
 
   /** A dialer's link, its HELLO already taken. */
   dialer(session: bigint, choice: DialChoice = {}): FakeLink<DialTag> {
     const { node = 'edge-1', principal = 'alice', targets, expiresAt = farAway } = choice;
     const identity = { kind: 'dial', principal, nodes: ['*'], targets, expiresAt } as const;
-    const tag = dialTag(identity, node, formatSession(session), choice.instance, this.#facts(0));
+    const tag = dialTag(
+      identity,
+      node,
+      formatSession(session),
+      choice.instance,
+      this.#facts(0, choice.attempt),
+    );
     return this.#opened(new FakeLink(this, tag));
   }
 
@@ -147,9 +158,9 @@ export class RelayUnderTest extends Relay {
     return dialer;
   }
 
-  #facts(since: number) {
+  #facts(since: number, attempt = 0) {
     lastId++;
-    return { id: `link-${lastId}`, since, version: undefined, attempt: 0 };
+    return { id: `link-${lastId}`, since, version: undefined, attempt };
   }
 
   #opened<Link extends FakeLink>(link: Link): Link {

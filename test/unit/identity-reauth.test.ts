@@ -38,7 +38,7 @@ const agent: Identity = {
   kind: 'agent',
   principal: 'agent:edge-1',
   node: 'edge-1',
-  routes: [],
+  routes: ['default'],
   tokenId: 'newer',
   expiresAt: 2000,
 };
@@ -50,7 +50,7 @@ function relayThatSees(identity: Identity | Error) {
     return identity;
   };
   const relay = new RelayUnderTest({ verifyToken });
-  const edge = relay.agent({ expiresAt: 1000 });
+  const edge = relay.agent({ expiresAt: 1000, routes: ['default'] });
   const dialer = relay.acceptedDialer(1n, edge, { targets: ['*:22'], expiresAt: 1000 });
   return { relay, edge, dialer };
 }
@@ -77,7 +77,7 @@ test.each<[string, 'agent' | 'dial', Identity | Error, number, string]>([
   ['for one target more', 'dial', { ...dial, targets: ['*:22', '*:23'] }, 4401, 'other grants'],
   ['of another agent', 'agent', { ...agent, principal: 'agent:edge-2' }, 4401, 'another principal'],
   ['for another node', 'agent', { ...agent, node: 'edge-2' }, 4401, 'other grants'],
-  ['with other routes', 'agent', { ...agent, routes: ['default'] }, 4401, 'other grants'],
+  ['without a route that the link has', 'agent', { ...agent, routes: ['10.0.0.0/8'] }, 4401, 'other grants'],
   [
     'that was revoked',
     'agent',
