@@ -107,7 +107,7 @@ export class AgentSession implements SessionHost, OutboxSource {
   }
 
   private async dial(stream: Stream, request: OpenRequest): Promise<void> {
-    const { log, dialTimeoutMs } = this.settings;
+    const { node, log, dialTimeoutMs } = this.settings;
     const facts = {
       session: formatSession(this.id),
       stream: stream.id,
@@ -119,7 +119,7 @@ export class AgentSession implements SessionHost, OutboxSource {
     stream.handler = held;
     const reader = new SpliceReader();
     try {
-      const policy = { allow: this.allow, grants: this.grants };
+      const policy = { node, allow: this.allow, grants: this.grants };
       const socket = await dialTarget(request, policy, dialTimeoutMs, reader.onread, gone.signal);
       if (!stream.live) {
         socket.destroy();

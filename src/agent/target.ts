@@ -8,6 +8,8 @@ import type { OpenRequest } from '../protocol/open.ts';
 import { type AllowList, normalName } from './allow.ts';
 
 export interface TargetPolicy {
+  /** The agent's own node: as a host it means the node itself, at {@link loopback}. */
+  readonly node: string;
   /** The node owner's list. */
   readonly allow: AllowList;
   /** What the dialer's token grants; undefined: whatever the agent allows. */
@@ -15,6 +17,12 @@ export interface TargetPolicy {
 }
 
 export type Resolve = (host: string) => Promise<readonly string[]>;
+
+/** Where the node itself is, in the order in which it is tried. */
+const loopback: readonly string[] = ['127.0.0.1', '::1'];
+
+/** What a machine says that lacks the address family: nothing about the target. */
+const familyLacking: ReadonlySet<unknown> = new Set(['EADDRNOTAVAIL', 'EAFNOSUPPORT']);
 
 async function resolveWithSystem(host: string): Promise<readonly string[]> {
   const answers = await lookup(host, { all: true, verbatim: true });
@@ -42,22 +50,36 @@ export async function dialTarget(
   const host = normalName(request.host);
   if (policy.grants !== undefined && !policy.grants.mayAllow(host, port)) throw notGranted(where);
   if (!policy.allow.mayAllow(host, port)) throw notAllowed(where);
-  const addresses =
-    isIP(host) !== 0 ? [host] : await beforeAbort(resolve(host), limit, where).catch(rethrow(where));
+  const addresses = await addressesOf(host, policy.node, resolve, limit, where);
   const granted = addresses.filter((address) => policy.grants?.allowsAddress(host, address, port) ?? true);
   if (granted.length === 0 && addresses.length > 0) throw notGranted(where);
   const allowed = granted.filter((address) => policy.allow.allowsAddress(host, address, port));
   if (allowed.length === 0) throw addresses.length === 0 ? noAddress(where) : notAllowed(where);
-  let last: unknown;
+  let failure: unknown;
   for (const address of allowed) {
     try {
       return await connectTo(address, port, onread, limit, where);
     } catch (error) {
-      last = error;
+      const { code } = error as NodeJS.ErrnoException;
+      if (failure === undefined || !familyLacking.has(code)) failure = error;
       if (limit.aborted) break;
     }
   }
-  throw rethrowable(last, where);
+  throw rethrowable(failure, where);
+}
+
+/** Without a look-up where there is nothing to look up: who answers for the node's own name is not DNS's to say. */
+async function addressesOf(
+  host: string,
+  node: string,
+  resolve: Resolve,
+  limit: AbortSignal,
+  where: string,
+): Promise<readonly string[]> {
+  // A node that is named as an address keeps the address's meaning: rules for addresses go by it.
+  if (isIP(host) !== 0) return [host];
+  if (host === node) return loopback;
+  return await beforeAbort(resolve(host), limit, where).catch(rethrow(where));
 }
 
 function connectTo(

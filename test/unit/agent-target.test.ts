@@ -26,6 +26,7 @@ function dial(
   } = {},
 ) {
   const policy = {
+    node: 'edge-1',
     allow: new AllowList(options.allow ?? ['*:*']),
     grants: options.grants === undefined ? undefined : new AllowList(options.grants),
   };
@@ -96,4 +97,42 @@ test('of several addresses only the allowed ones are tried, in order', async () 
   await expect(
     dial('meta.example', 80, { allow: ['*:80'], resolve: async () => ['169.254.169.254'] }),
   ).rejects.toMatchObject({ code: 'ERR_TARGET_DENIED' });
+});
+
+test("the node's own name is the node itself, whatever DNS says, under rules that name it or its address", async () => {
+  const asked: string[] = [];
+  const elsewhere: Resolve = async (host) => {
+    asked.push(host);
+    return ['192.0.2.1'];
+  };
+  for (const [host, rule] of [
+    ['edge-1', 'edge-1:*'],
+    ['EDGE-1.', '127.0.0.1:*'],
+    ['edge-1', '*:*'],
+  ] as const) {
+    const socket = await dial(host, port, { allow: [rule], grants: [rule], resolve: elsewhere });
+    expect(socket.remoteAddress).toBe('127.0.0.1');
+    socket.destroy();
+  }
+  expect(asked).toEqual([]);
+  await expect(dial('edge-1', port, { allow: ['edge-1:1'] })).rejects.toMatchObject({
+    code: 'ERR_TARGET_DENIED',
+  });
+  await expect(dial('edge-1', port, { allow: ['edge-2:*', '192.0.2.0/24:*'] })).rejects.toMatchObject({
+    code: 'ERR_TARGET_DENIED',
+  });
+  await expect(dial('edge-1', port, { grants: ['10.0.0.0/8:*'] })).rejects.toMatchObject({
+    code: 'ERR_GRANT_DENIED',
+  });
+});
+
+test('a node that has no answer on 127.0.0.1 is asked on ::1, and the refusal of either is told', async () => {
+  const second = createServer((socket) => socket.end()).listen(0, '::1');
+  await new Promise((resolve) => second.once('listening', resolve));
+  const secondPort = (second.address() as { port: number }).port;
+  const socket = await dial('edge-1', secondPort);
+  expect(socket.remoteAddress).toBe('::1');
+  socket.destroy();
+  await new Promise((resolve) => second.close(resolve));
+  await expect(dial('edge-1', secondPort)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
 });
