@@ -9,6 +9,7 @@ import { fixedKeys, secretKey } from './identity-keys.ts';
 import type { Issuer } from './identity-verifier.ts';
 import { defaultKeepAlive } from './keep-alive.ts';
 import type { NatsOptions } from './nats/options.ts';
+import type { ServerTls } from './node-tls.ts';
 import { defaultRelayOptions } from './relay-options.ts';
 
 const relay = defaultRelayOptions;
@@ -56,8 +57,8 @@ export interface BrokerOptions extends OptionalSettings {
   readonly revocations?: Revocations | undefined;
   /** Who was let in and who was not. Default: nowhere. */
   readonly audit?: AuditLog | undefined;
-  /** PEM. Default: plain HTTP. */
-  readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer } | undefined;
+  /** Default: plain HTTP. */
+  readonly tls?: ServerTls | undefined;
   /** Other replicas are met over NATS. Default: this process is the only one. */
   readonly nats?: NatsOptions | undefined;
   /** A pino logger, for one. Default: silent. */

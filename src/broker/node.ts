@@ -2,11 +2,10 @@
 // one of them.
 
 import { createServer, type Server } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import type { WebSocket } from 'ws';
-import { closeCodes, FairleadError } from '../protocol/errors.ts';
+import { closeCodes } from '../protocol/errors.ts';
 import { BrokerAudit } from './audit.ts';
 import { bounded } from './broker-log.ts';
 import type { Counters } from './counters.ts';
@@ -20,6 +19,7 @@ import { MemorySwitchboard } from './memory-switchboard.ts';
 import { NatsReplicas } from './nats/nats-replicas.ts';
 import { NodeLink } from './node-link.ts';
 import { type BrokerOptions, type BrokerSettings, issuersOf, logOf, parseSettings } from './node-options.ts';
+import { createTlsServer } from './node-tls.ts';
 import { Upgrader } from './node-upgrade.ts';
 import { Relay } from './relay.ts';
 import { defaultRelayOptions } from './relay-options.ts';
@@ -210,18 +210,7 @@ function createHttpServer(
   // The process's own Request and Response stay what they are.
   const listener = getRequestListener(fetch, { overrideGlobalObjects: false });
   if (options.tls === undefined) return createServer(serverOptions, listener);
-  const { cert, key } = options.tls;
-  try {
-    return createTlsServer({ ...serverOptions, cert, key, handshakeTimeout: settings.handshakeMs }, listener);
-  } catch (cause) {
-    throw new FairleadError(
-      'ERR_CONFIG',
-      'the TLS certificate and key cannot be used: both must be PEM and belong together',
-      {
-        cause,
-      },
-    );
-  }
+  return createTlsServer(options.tls, { ...serverOptions, handshakeTimeout: settings.handshakeMs }, listener);
 }
 
 async function listen(server: Server, settings: BrokerSettings): Promise<AddressInfo> {

@@ -5,7 +5,6 @@ import type { Logger } from 'pino';
 import {
   type AuthSources,
   type Broker,
-  type BrokerOptions,
   defaultPrefix,
   followDenyFile,
   type NatsOptions,
@@ -13,9 +12,11 @@ import {
   startBroker,
 } from '../broker/index.ts';
 import { openAuditFile } from '../files/audit-log.ts';
+import type { FollowedCertificate } from '../files/followed-certificate.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import { formatAddress, type HostPort, parseListen } from './address.ts';
 import { type AuthOptions, addAuthOptions, authSources } from './auth.ts';
+import { openCertificate } from './certificate.ts';
 import { readPrivate, readText } from './credentials.ts';
 import { Failure, UsageError } from './failure.ts';
 import { type AuditOptions, addAuditOption, addLogOption, createLog, type LogOptions } from './log.ts';
@@ -48,7 +49,7 @@ export function addBrokerCommand(program: Command): void {
         .argParser(parseListen)
         .default({ host: '127.0.0.1', port: 8080 }, '127.0.0.1:8080'),
     )
-    .option('--tls-cert <file>', 'PEM certificate chain; with --tls-key, serve wss:// and https://')
+    .option('--tls-cert <file>', 'PEM certificate chain; with --tls-key, serve wss:// and https://; followed')
     .option('--tls-key <file>', 'PEM private key of --tls-cert')
     .option(
       '--nats <url>',
@@ -72,7 +73,7 @@ export function addBrokerCommand(program: Command): void {
       [
         '',
         'On SIGTERM or SIGINT it tells its peers to move and then stops; a second signal ends it at once.',
-        'Tokens are taken that one of the given keys has signed. Key files and the deny file',
+        'Tokens are taken that one of the given keys has signed. Certificates, key files and the deny file',
         'are read again when they change; links that the deny file names are closed.',
         '',
         'Examples:',
@@ -94,12 +95,12 @@ async function runBroker(options: BrokerCommandOptions): Promise<void> {
   const log = await createLog(options);
   if ((options.tlsCert === undefined) !== (options.tlsKey === undefined))
     throw new UsageError('--tls-cert and --tls-key go together: give both or neither');
-  const tls =
+  const certificate =
     options.tlsCert !== undefined && options.tlsKey !== undefined
-      ? { cert: await readText(options.tlsCert), key: await readText(options.tlsKey) }
+      ? await openCertificate({ cert: options.tlsCert, key: options.tlsKey }, log)
       : undefined;
   const sources = await authSources(options, log);
-  const broker = await startWith(sources, options, tls, log).catch((error: unknown) => {
+  const broker = await startWith(sources, options, certificate, log).catch((error: unknown) => {
     // The flags were checked before: what is left is in the files that they name.
     throw error instanceof FairleadError ? new Failure(error.message) : error;
   });
@@ -115,7 +116,7 @@ async function runBroker(options: BrokerCommandOptions): Promise<void> {
 async function startWith(
   sources: AuthSources,
   options: BrokerCommandOptions,
-  tls: BrokerOptions['tls'],
+  certificate: FollowedCertificate | undefined,
   log: Logger,
 ): Promise<Broker> {
   const { issuers } = await openAuth(sources, log);
@@ -129,7 +130,7 @@ async function startWith(
     revocations: deny?.revocations,
     audit,
     version,
-    tls,
+    tls: certificate === undefined ? undefined : { ...certificate.value(), onChanged: certificate.onChanged },
     nats: await natsOptions(options, log),
     log,
   });

@@ -131,7 +131,7 @@ function checkBrokerUrl(text: string): void {
     throw new UsageError('a broker URL holds no user or password: the token goes into --token-file');
 }
 
-async function warnIfWorldReadable(file: string, log: Logger): Promise<void> {
+export async function warnIfWorldReadable(file: string, log: Logger): Promise<void> {
   const { mode } = await stat(file);
   if ((mode & 0o004) !== 0)
     log.warn({ file }, `every user of this machine can read this file: chmod 600 ${file}`);

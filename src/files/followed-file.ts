@@ -99,7 +99,8 @@ export async function followFile<T>(path: string, options: FollowedFileOptions<T
   return { value: () => current, close };
 }
 
-async function readParsed<T>(path: string, parse: (text: string) => T | Promise<T>): Promise<T> {
+/** Reads a file once, at most 8 MiB of it. @throws as {@link followFile} does */
+export async function readParsed<T>(path: string, parse: (text: string) => T | Promise<T>): Promise<T> {
   let text: string;
   try {
     const handle = await open(path);

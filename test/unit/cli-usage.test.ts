@@ -131,7 +131,7 @@ describe.concurrent('what cannot be done exits 1 with one line', () => {
         '--tls-key',
         'secret',
       ],
-      'TLS certificate',
+      'this holds no certificate in PEM',
     ],
     [
       'a broker that is not there',
