@@ -58,6 +58,21 @@ export function parseForward(text: string): ForwardSpec {
   };
 }
 
+/** `[BIND:]PORT=NODE:HOST:PORT`, as an agent's listeners are written. */
+export function parseReverse(text: string): ForwardSpec {
+  const [here = '', there = '', ...more] = text.split('=');
+  const [node, host, port, ...rest] = splitAddress(there) ?? [];
+  if (more.length > 0 || rest.length > 0 || here === '' || node === undefined || port === undefined)
+    throw new InvalidArgumentError(
+      'Write [BIND:]PORT=NODE:HOST:PORT, such as "6443=control-plane:127.0.0.1:6443"; IPv6 goes in brackets.',
+    );
+  return {
+    bind: parseListen(here),
+    node: parseNode(node),
+    target: { host: hostOf(host), port: portOf(port, 1) },
+  };
+}
+
 export function formatAddress(host: string, port: number): string {
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
 }

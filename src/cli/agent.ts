@@ -1,16 +1,18 @@
-// `fairlead agent`: serves a node until it is told to stop, then lets open streams finish.
+// `fairlead agent`: serves a node until it is told to stop, then lets open streams finish. With --listen it is the way
+// back, too: local ports whose connections another node's agent makes.
 
 import { type Command, Option } from 'commander';
 import { startAgent } from '../agent/index.ts';
 import { openAuditFile } from '../files/audit-log.ts';
-import { parseNode } from './address.ts';
-import { addBrokerOptions, type BrokerOptions, brokerAccess } from './credentials.ts';
+import { type ForwardSpec, parseNode, parseReverse } from './address.ts';
+import { addBrokerOptions, brokerAccess } from './credentials.ts';
 import { parseSeconds } from './duration.ts';
 import { type AuditOptions, addAuditOption, addLogOption, createLog, type LogOptions } from './log.ts';
+import { openReverse, type ReverseOptions } from './reverse.ts';
 import { firstSignal } from './signals.ts';
 import { version } from './version.ts';
 
-interface AgentCommandOptions extends BrokerOptions, AuditOptions, LogOptions {
+interface AgentCommandOptions extends ReverseOptions, AuditOptions, LogOptions {
   readonly node: string;
   readonly allow: string[];
   readonly route?: string[];
@@ -32,6 +34,15 @@ export function addAgentCommand(program: Command): void {
       '--route <name...>',
       'what else this node serves, repeatable: a host name, an address, a CIDR or "default"; its token must grant it',
     )
+    .option(
+      '--listen <[bind:]port=node:host:port>',
+      'the way back, repeatable: listen here (on 127.0.0.1 by default; port 0 picks a free one) for a target that the agent of NODE reaches',
+      (text: string, before: ForwardSpec[] = []) => [...before, parseReverse(text)],
+    )
+    .option(
+      '--listen-token-file <file>',
+      'file that holds the dial token for --listen (or FAIRLEAD_LISTEN_TOKEN_FILE)',
+    )
     .option('--instance <name>', 'tells apart agents of one node; default: random')
     .addOption(
       new Option('--drain <seconds>', 'how long open streams may go on after SIGTERM')
@@ -42,13 +53,15 @@ export function addAgentCommand(program: Command): void {
       'after',
       [
         '',
-        'Names are resolved here, and the address that comes out must be allowed too. The link-local range',
-        '(cloud metadata) is refused unless it is named. On SIGTERM or SIGINT it takes no new streams and lets',
-        'open ones finish; a second signal ends it at once.',
+        'Names are resolved here, and the address that comes out must be allowed too. The name of the node itself is',
+        'this machine (127.0.0.1, then ::1). The link-local range (cloud metadata) is refused unless it is named.',
+        'On SIGTERM or SIGINT it takes no new streams and lets open ones finish; a second signal ends it at once.',
+        'The ports of --listen are open before it registers: one that cannot be had ends it.',
         '',
         'Examples:',
         '  fairlead agent --broker wss://broker.example.com --node edge-1 --token-file edge-1.token \\',
         '      --allow 127.0.0.1:22 --allow 10.0.0.0/24:8000-8999',
+        '  fairlead agent … --listen 6443=control-plane:127.0.0.1:6443 --listen-token-file way-back.token',
         '  fairlead agent … --allow "127.0.0.1:22;sub=ops-*" --audit-log /var/log/fairlead-audit.jsonl',
       ].join('\n'),
     );
@@ -63,24 +76,30 @@ async function runAgent(options: AgentCommandOptions): Promise<void> {
   const audit = options.auditLog === undefined ? undefined : openAuditFile(options.auditLog, log);
   const stop = new AbortController();
   const told = firstSignal().finally(() => stop.abort());
-  const agent = await startAgent({
-    ...access,
-    node: options.node,
-    allow: options.allow,
-    version,
-    log,
-    signal: stop.signal,
-    ...(audit === undefined ? {} : { audit }),
-    ...(options.route === undefined ? {} : { routes: options.route }),
-    ...(options.instance === undefined ? {} : { instance: options.instance }),
-  }).catch((error: unknown) => {
-    // Told to stop while it waited for the broker: nothing was begun, so nothing has failed.
-    if (stop.signal.aborted) return undefined;
-    throw error;
-  });
-  if (agent === undefined) return;
-  log.info({ listen: [], node: agent.node, instance: agent.instance }, 'ready');
-  const signal = await told;
-  log.info({ signal, seconds: options.drain }, 'draining');
-  await agent.drain(options.drain * 1000);
+  // Before the agent registers: whoever sees the node knows that its ports are open.
+  const listeners = await openReverse(options, log);
+  try {
+    const agent = await startAgent({
+      ...access,
+      node: options.node,
+      allow: options.allow,
+      version,
+      log,
+      signal: stop.signal,
+      ...(audit === undefined ? {} : { audit }),
+      ...(options.route === undefined ? {} : { routes: options.route }),
+      ...(options.instance === undefined ? {} : { instance: options.instance }),
+    }).catch((error: unknown) => {
+      // Told to stop while it waited for the broker: nothing was begun, so nothing has failed.
+      if (stop.signal.aborted) return undefined;
+      throw error;
+    });
+    if (agent === undefined) return;
+    log.info({ listen: listeners.addresses, node: agent.node, instance: agent.instance }, 'ready');
+    const signal = await told;
+    log.info({ signal, seconds: options.drain }, 'draining');
+    await Promise.all([agent.drain(options.drain * 1000), listeners.drain(options.drain * 1000)]);
+  } finally {
+    await listeners.close();
+  }
 }

@@ -2,6 +2,7 @@
 // A connection that fails resets its own local socket and touches no other.
 
 import { createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { BrokerClient } from '../client/index.ts';
 import { Splice, SpliceReader } from '../link/splice.ts';
@@ -13,6 +14,8 @@ export interface LocalListener {
   /** The bound address, the port that was picked included. */
   readonly address: string;
   readonly port: number;
+  /** Takes no more connections; resolves when those that are open have ended, or after `timeoutMs`. */
+  drain(timeoutMs: number): Promise<void>;
   /** Takes no more connections; resolves when those that are open have ended or were reset. */
   close(): Promise<void>;
 }
@@ -48,14 +51,22 @@ export async function listenLocally(
   await listen(server, spec.bind);
   const bound = server.address();
   if (bound === null || typeof bound === 'string') throw new Error('a TCP listener without an address');
+  const ended = new Promise<void>((resolve) => server.once('close', resolve));
   return {
     address: formatAddress(bound.address, bound.port),
     port: bound.port,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        for (const local of open) local.resetAndDestroy();
-      }),
+    async drain(timeoutMs) {
+      server.close();
+      const late = new AbortController();
+      const limit = sleep(timeoutMs, undefined, { signal: late.signal }).catch(() => {});
+      await Promise.race([ended, limit]);
+      late.abort();
+    },
+    async close() {
+      server.close();
+      for (const local of open) local.resetAndDestroy();
+      await ended;
+    },
   };
 }
 

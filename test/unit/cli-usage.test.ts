@@ -76,6 +76,26 @@ describe.concurrent('wrong usage exits 2 with one line', () => {
     ],
     ['an agent that allows nothing', [...agent, '--node', 'edge-1'], '--allow'],
     ['an allow rule without a port', [...agent, '--node', 'edge-1', '--allow', 'host'], 'HOST:PORT'],
+    [
+      'a way back that is written as a forward',
+      [...agent, '--node', 'edge-1', '--allow', 'a:1', '--listen', '6443:control-plane:a:1'],
+      '[BIND:]PORT=NODE:HOST:PORT',
+    ],
+    [
+      'a way back to a port out of range',
+      [...agent, '--node', 'edge-1', '--allow', 'a:1', '--listen', '6443=control-plane:a:0'],
+      '1 to 65535',
+    ],
+    [
+      'a way back without a token of its own',
+      [...agent, '--node', 'edge-1', '--allow', 'a:1', '--listen', '6443=control-plane:a:1'],
+      '--listen-token-file',
+    ],
+    [
+      'a token for a way back that there is not',
+      [...agent, '--node', 'edge-1', '--allow', 'a:1', '--listen-token-file', 'token'],
+      'goes with --listen',
+    ],
     ['an address to listen on that is none', ['broker', '--listen', 'a:b'], 'not a port'],
     [
       'a certificate without its key',
