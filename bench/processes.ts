@@ -90,7 +90,13 @@ export class Processes {
       const edge = await this.start(process.execPath, [main, '--port', '0', '--auth-secret-file', secret]);
       return { atAgent: edge, atDialer: edge };
     }
-    const broker = ['broker', '--listen', '127.0.0.1:0', '--auth-secret-file', secret];
+    // The load comes from one address, as it would not on a public one.
+    const limits = ['connections-per-address', 'connections-per-second', 'requests-per-second'];
+    const broker = [
+      'broker',
+      ...['--listen', '127.0.0.1:0', '--auth-secret-file', secret],
+      ...limits.flatMap((limit) => [`--max-${limit}`, '100000']),
+    ];
     if (engine === 'memory') {
       const only = await this.start(fairlead, broker);
       return { atAgent: only, atDialer: only };

@@ -16,8 +16,8 @@ const allowed: Readonly<Record<PeerKind, ReadonlySet<number>>> = {
 };
 
 /**
- * Calls `visit` for every frame that such a peer may send. Types that this version does not know are
- * skipped: that is how v1 grows.
+ * Calls `visit` for every frame that such a peer may send. Types that this version does not know are among them,
+ * to be counted and skipped: that is how v1 grows.
  *
  * @throws FairleadError ERR_PROTOCOL where the message is malformed or says what only a broker or the other
  *   end of a session may say. Frames before the fault were visited.
@@ -28,8 +28,8 @@ export function readControl(
   visit: (type: number, session: bigint, payload: Uint8Array) => void,
 ): void {
   for (const frame of decodeControl(message)) {
-    if (allowed[from].has(frame.type)) visit(frame.type, frame.session, frame.payload);
-    else if (known.has(frame.type))
-      throw new FairleadError('ERR_PROTOCOL', `${controlTypeName(frame.type)} from a ${from} link`);
+    if (allowed[from].has(frame.type) || !known.has(frame.type))
+      visit(frame.type, frame.session, frame.payload);
+    else throw new FairleadError('ERR_PROTOCOL', `${controlTypeName(frame.type)} from a ${from} link`);
   }
 }

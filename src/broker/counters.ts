@@ -25,6 +25,11 @@ export type RefusalReason =
   | 'upgrade-timeout'
   | 'session-taken'
   | 'session-limit'
+  | 'principal-limit'
+  | 'address-limit'
+  | 'request-rate'
+  | 'auth-failures'
+  | 'overloaded'
   | 'refused-by-agent';
 
 export interface Counters {
@@ -75,6 +80,11 @@ export function newCounters(): Counters {
       'upgrade-timeout': 0,
       'session-taken': 0,
       'session-limit': 0,
+      'principal-limit': 0,
+      'address-limit': 0,
+      'request-rate': 0,
+      'auth-failures': 0,
+      overloaded: 0,
       'refused-by-agent': 0,
     },
     closed,

@@ -3,8 +3,10 @@
 export { type AuthSources, followDenyFile, openAuth } from './auth-files.ts';
 export type { Identity } from './identity.ts';
 export { verifierOf } from './identity-verifier.ts';
+export { type BrokerLimits, brokerLimits } from './limits.ts';
 export { type MintOptions, mintToken } from './mint.ts';
 export { defaultPrefix, type NatsOptions } from './nats/options.ts';
 export { type Broker, startBroker } from './node.ts';
 export type { BrokerOptions } from './node-options.ts';
 export { makeKeyPair } from './signing-key.ts';
+export { type ProxyHeader, proxyHeaders } from './source.ts';

@@ -12,11 +12,13 @@ interface NodeLinks {
 export class MemorySwitchboard implements Switchboard {
   sessionCount = 0;
   readonly #nodes = new Map<string, NodeLinks>();
+  readonly #principals = new Map<string, number>();
   /** Two levels of small integers: neither a BigInt nor a string for each message. */
   readonly #sessions = new Map<number, Map<number, DialLink>>();
 
   add(link: BrokerLink): void {
     const node = this.#nodeFor(link.tag.node);
+    this.#principals.set(link.tag.principal, this.linkCount(link.tag.principal) + 1);
     if (isAgentLink(link)) {
       // Deleted first, so that an instance that came back is the newest.
       node.agents.delete(link.tag.instance);
@@ -37,6 +39,7 @@ export class MemorySwitchboard implements Switchboard {
     const wasThere = isAgentLink(link)
       ? node.agents.get(link.tag.instance) === link && node.agents.delete(link.tag.instance)
       : isDialLink(link) && node.dialers.delete(link);
+    if (wasThere) this.#forgetLinkOf(link.tag.principal);
     if (wasThere && isDialLink(link)) {
       this.sessionCount--;
       this.#removeSession(link);
@@ -72,6 +75,10 @@ export class MemorySwitchboard implements Switchboard {
     return this.#nodes.get(node)?.dialers.size ?? 0;
   }
 
+  linkCount(principal: string): number {
+    return this.#principals.get(principal) ?? 0;
+  }
+
   *links(): Iterable<BrokerLink> {
     for (const node of this.#nodes.values()) {
       yield* node.agents.values();
@@ -86,6 +93,12 @@ export class MemorySwitchboard implements Switchboard {
       this.#nodes.set(name, node);
     }
     return node;
+  }
+
+  #forgetLinkOf(principal: string): void {
+    const left = this.linkCount(principal) - 1;
+    if (left > 0) this.#principals.set(principal, left);
+    else this.#principals.delete(principal);
   }
 
   #removeSession(link: DialLink): void {

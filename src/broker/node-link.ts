@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import { closeReason } from './close-reason.ts';
 import type { BrokerLink, LinkTag } from './link.ts';
+import type { Ledger } from './pressure.ts';
 
 /** Shared by every message of every link. */
 const sendOptions = { binary: true, compress: false, fin: true } as const;
@@ -16,15 +17,24 @@ export class NodeLink implements BrokerLink {
   readonly tag: LinkTag;
   readonly #webSocket: WebSocket;
   readonly #socket: Socket;
+  readonly #ledger: Ledger;
+  /** What the ledger knows. */
+  #toldBytes = 0;
 
-  constructor(tag: LinkTag, webSocket: WebSocket, socket: Socket) {
+  constructor(tag: LinkTag, webSocket: WebSocket, socket: Socket, ledger: Ledger) {
     this.tag = tag;
+    this.#ledger = ledger;
     this.#webSocket = webSocket;
     this.#socket = socket;
   }
 
   send(data: Uint8Array): void {
-    if (this.#webSocket.readyState === this.#webSocket.OPEN) this.#webSocket.send(data, sendOptions);
+    if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
+    this.#webSocket.send(data, sendOptions);
+    const buffered = this.#webSocket.bufferedAmount;
+    if (buffered === this.#toldBytes) return;
+    this.#ledger.changed(buffered - this.#toldBytes);
+    this.#toldBytes = buffered;
   }
 
   close(code: number, reason: string): void {
@@ -41,8 +51,15 @@ export class NodeLink implements BrokerLink {
     this.#webSocket.once('close', () => clearTimeout(timer));
   }
 
+  /** 0 once the socket is destroyed, and with it what waited. */
   bufferedBytes(): number {
-    return this.#webSocket.bufferedAmount;
+    return this.#socket.destroyed ? 0 : this.#webSocket.bufferedAmount;
+  }
+
+  /** As {@link bufferedBytes}, and known to the ledger from here on. */
+  count(): number {
+    this.#toldBytes = this.bufferedBytes();
+    return this.#toldBytes;
   }
 
   pause(): void {

@@ -8,19 +8,21 @@ import type { Revocations } from './identity-deny.ts';
 import { fixedKeys, secretKey } from './identity-keys.ts';
 import type { Issuer } from './identity-verifier.ts';
 import { defaultKeepAlive } from './keep-alive.ts';
+import { brokerLimits, limitsShape } from './limits.ts';
 import type { NatsOptions } from './nats/options.ts';
 import type { ServerTls } from './node-tls.ts';
 import { defaultRelayOptions } from './relay-options.ts';
+import { proxyHeaders } from './source.ts';
 
 const relay = defaultRelayOptions;
 
 const settingsSchema = z.object({
+  ...limitsShape(brokerLimits),
   /** Address to listen on. Default 127.0.0.1. */
   host: z.string().min(1).default('127.0.0.1'),
   /** 0 picks a free port. Default 8080. */
   port: z.int().min(0).max(65_535).default(8080),
   version: z.string().max(64).default(relay.version),
-  maxMessageBytes: z.int().min(4096).max(16_777_216).default(relay.maxMessageBytes),
   inFlightBytes: z.int().min(65_536).default(relay.inFlightBytes),
   highWaterBytes: z.int().min(65_536).default(relay.highWaterBytes),
   lowWaterBytes: z.int().min(0).default(relay.lowWaterBytes),
@@ -29,7 +31,6 @@ const settingsSchema = z.object({
     .int()
     .min(1024 * 1024)
     .default(relay.agentLimitBytes),
-  maxSessionsPerNode: z.int().min(1).default(relay.maxSessionsPerNode),
   maxUnanswered: z.int().min(1).default(relay.maxUnanswered),
   /** Silence after which a peer is pinged, in milliseconds. Default 5000. */
   idleMs: z.int().min(10).default(defaultKeepAlive.idleMs),
@@ -39,6 +40,10 @@ const settingsSchema = z.object({
   handshakeMs: z.int().min(10).default(10_000),
   /** Longest that `drain` waits for peers to move, in milliseconds. Default 5000. */
   drainMs: z.int().min(0).default(5000),
+  /** Load balancers whose word about who connects is believed: addresses and CIDRs. Default: none. */
+  trustedProxies: z.array(z.string()).max(256).default([]),
+  /** The header that they append to. Default `x-forwarded-for`. */
+  proxyHeader: z.enum(proxyHeaders).default('x-forwarded-for'),
 });
 
 export type BrokerSettings = z.infer<typeof settingsSchema>;

@@ -2,7 +2,6 @@
 // says why not.
 
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
-import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import { type Admission, agentPath, dialPath, type Gate, subprotocol } from './gate.ts';
@@ -16,7 +15,11 @@ export interface UpgraderOptions {
   readonly maxMessageBytes: number;
   /** Longest that an upgrade may take, in milliseconds. */
   readonly timeoutMs: number;
-  readonly accept: (webSocket: WebSocket, socket: Socket, admission: Admission) => void;
+  /** Asked before anything is read of a request. Rejects with a {@link Refusal}. */
+  readonly screen: (incoming: IncomingMessage) => Promise<void>;
+  /** A token was refused. */
+  readonly unauthorized: (incoming: IncomingMessage) => void;
+  readonly accept: (webSocket: WebSocket, incoming: IncomingMessage, admission: Admission) => void;
   readonly refused: (refusal: Refusal, path: string) => void;
   readonly failed: (error: unknown) => void;
 }
@@ -65,12 +68,12 @@ export class Upgrader {
         if (decision instanceof Response) return writeResponse(socket, decision);
         if (this.#options.isDraining()) throw new Refusal('draining', 'this broker is shutting down');
         socket.off('error', fail);
-        // On Node what `upgrade` hands over is the connection's socket, plain or TLS.
         this.#server.handleUpgrade(incoming, socket, head, (webSocket) =>
-          this.#options.accept(webSocket, socket as Socket, decision),
+          this.#options.accept(webSocket, incoming, decision),
         );
       })
       .catch((error: unknown) => {
+        if (error instanceof Refusal && error.status === 401) this.#options.unauthorized(incoming);
         if (!this.#pending.has(socket)) return;
         if (error instanceof Refusal) this.#refuse(socket, error, incoming.url ?? '');
         else {
@@ -91,6 +94,7 @@ export class Upgrader {
   }
 
   async #decide(incoming: IncomingMessage): Promise<Admission | Response> {
+    await this.#options.screen(incoming);
     const request = toRequest(incoming);
     const { pathname } = new URL(request.url);
     // RFC 9110 §7.8: a server may ignore an Upgrade that it has no use for, such as curl's offer of h2c.

@@ -1,9 +1,9 @@
 // The broker on Node: one HTTP server, its links, and how they end. Opens sockets and timers and closes every
 // one of them.
 
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
-import { getRequestListener } from '@hono/node-server';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import type { WebSocket } from 'ws';
 import { closeCodes } from '../protocol/errors.ts';
 import { BrokerAudit } from './audit.ts';
@@ -13,6 +13,7 @@ import { listNodes } from './directory.ts';
 import { type Admission, createGate } from './gate.ts';
 import type { Denied } from './identity-deny.ts';
 import { verifierOf } from './identity-verifier.ts';
+import { Intake } from './intake.ts';
 import { KeepAlive } from './keep-alive.ts';
 import { tagOf } from './link.ts';
 import { MemorySwitchboard } from './memory-switchboard.ts';
@@ -21,9 +22,13 @@ import { NodeLink } from './node-link.ts';
 import { type BrokerOptions, type BrokerSettings, issuersOf, logOf, parseSettings } from './node-options.ts';
 import { createTlsServer } from './node-tls.ts';
 import { Upgrader } from './node-upgrade.ts';
+import { Pressure } from './pressure.ts';
+import { Refusal } from './refusal.ts';
 import { Relay } from './relay.ts';
 import { defaultRelayOptions } from './relay-options.ts';
+import { RequestLimits } from './request-limits.ts';
 import { createRoutes } from './routes.ts';
+import { Sources } from './source.ts';
 
 export interface Broker {
   /** The bound address. */
@@ -32,6 +37,7 @@ export interface Broker {
   readonly url: string;
   readonly counters: Counters;
   readonly relay: Relay;
+  readonly intake: Intake;
   /** Not ready from now on; asks every peer to move, waits for them up to `drainMs`, then closes. */
   drain(): Promise<void>;
   /** Closes at once. May be called while draining. */
@@ -74,6 +80,14 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   let draining = false;
   const isDraining = () => draining;
 
+  const sources = new Sources({ proxies: settings.trustedProxies, header: settings.proxyHeader });
+  const intake = new Intake(settings, sources);
+  const requests = new RequestLimits(settings, sources);
+  const pressure = new Pressure<NodeLink>(settings, links, (link) => {
+    relay.overflowed(link);
+    link.terminate();
+  });
+
   const gate = createGate(verifyToken, isDraining);
   const routes = createRoutes({
     gate,
@@ -86,13 +100,35 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       return { nodes: listNodes(relay.switchboard, question), isWhole: true };
     },
   });
-  const server = createHttpServer(options, settings, (request) => routes.fetch(request));
+  const server = createHttpServer(options, settings, async (request, { incoming }) => {
+    const source = requests.sourceOf(incoming);
+    try {
+      await requests.check(source);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      counters.refused[error.why]++;
+      return error.toResponse();
+    }
+    const response = await routes.fetch(request);
+    if (response.status === 401) await requests.failed(source);
+    return response;
+  });
+  intake.guard(server);
   const upgrader = new Upgrader({
     gate,
     fetch: (request) => routes.fetch(request),
     isDraining,
     maxMessageBytes: settings.maxMessageBytes,
     timeoutMs: settings.handshakeMs,
+    async screen(incoming) {
+      await requests.check(requests.sourceOf(incoming));
+      const client = requests.proxiedSourceOf(incoming);
+      if (client !== undefined && intake.isCrowded(client))
+        throw new Refusal('address-limit', 'too many links from this address');
+      if (pressure.isHigh)
+        throw new Refusal('overloaded', 'this broker has no room for more links: come back in a second');
+    },
+    unauthorized: (incoming) => void requests.failed(requests.sourceOf(incoming)),
     accept,
     refused(refusal, path) {
       counters.refused[refusal.why]++;
@@ -117,8 +153,12 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const expiry = setInterval(() => relay.expire(Date.now()), expiryEveryMs);
   expiry.unref();
 
-  function accept(webSocket: WebSocket, socket: Socket, admission: Admission): void {
-    const link = new NodeLink(tagOf(admission), webSocket, socket);
+  function accept(webSocket: WebSocket, incoming: IncomingMessage, admission: Admission): void {
+    // On Node what an upgrade hands over is the connection's socket, plain or TLS.
+    const { socket } = incoming;
+    const link = new NodeLink(tagOf(admission), webSocket, socket, pressure);
+    const client = requests.proxiedSourceOf(incoming);
+    if (client !== undefined) webSocket.once('close', intake.enterProxied(client));
     links.add(link);
     keepAlive.add(link);
     socket.setNoDelay(true);
@@ -161,6 +201,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     clearInterval(expiry);
     forgetRevocations?.();
     keepAlive.stop();
+    pressure.stop();
     const closed = new Promise((resolve) => server.close(resolve));
     upgrader.close();
     relay.closeAll(closeCodes.shutdown, 'the broker is shutting down');
@@ -193,13 +234,13 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   });
   const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
   const url = `${options.tls === undefined ? 'ws' : 'wss'}://${host}:${address.port}`;
-  return { address, url, counters, relay, drain, close };
+  return { address, url, counters, relay, intake, drain, close };
 }
 
 function createHttpServer(
   options: BrokerOptions,
   settings: BrokerSettings,
-  fetch: (request: Request) => Response | Promise<Response>,
+  fetch: (request: Request, bindings: HttpBindings) => Promise<Response>,
 ): Server {
   const serverOptions = {
     noDelay: true,
@@ -208,7 +249,9 @@ function createHttpServer(
     connectionsCheckingInterval: Math.ceil(settings.handshakeMs / 4),
   };
   // The process's own Request and Response stay what they are.
-  const listener = getRequestListener(fetch, { overrideGlobalObjects: false });
+  const listener = getRequestListener((request, bindings) => fetch(request, bindings as HttpBindings), {
+    overrideGlobalObjects: false,
+  });
   if (options.tls === undefined) return createServer(serverOptions, listener);
   return createTlsServer(options.tls, { ...serverOptions, handshakeTimeout: settings.handshakeMs }, listener);
 }

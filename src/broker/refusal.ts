@@ -21,6 +21,11 @@ const kinds: Readonly<Record<RefusalReason, RefusalKind>> = {
   'upgrade-timeout': { status: 408, code: 'ERR_PROTOCOL' },
   'session-taken': { status: 403, code: 'ERR_PRINCIPAL' },
   'session-limit': { status: 429, code: 'ERR_RATE_LIMIT' },
+  'principal-limit': { status: 429, code: 'ERR_RATE_LIMIT' },
+  'address-limit': { status: 429, code: 'ERR_RATE_LIMIT' },
+  'request-rate': { status: 429, code: 'ERR_RATE_LIMIT' },
+  'auth-failures': { status: 429, code: 'ERR_RATE_LIMIT' },
+  overloaded: { status: 503, code: 'ERR_RATE_LIMIT' },
   'refused-by-agent': { status: 403, code: 'ERR_FORBIDDEN' },
 };
 
@@ -29,18 +34,21 @@ export class Refusal extends FairleadError {
   readonly status: number;
   /** Who was refused, where the token said so. */
   principal: string | undefined;
+  /** When to come back, in seconds. */
+  readonly #retryAfter: number;
 
-  constructor(why: RefusalReason, message: string) {
+  constructor(why: RefusalReason, message: string, retryAfter = 1) {
     super(kinds[why].code, message);
     this.why = why;
     this.status = kinds[why].status;
+    this.#retryAfter = retryAfter;
   }
 
   toResponse(): Response {
     const headers: Record<string, string> = {};
     // RFC 9110 §11.6.1: a 401 says how to authenticate.
     if (this.status === 401) headers['www-authenticate'] = 'Bearer';
-    if (this.status === 503) headers['retry-after'] = '1';
+    if (this.status === 503 || this.status === 429) headers['retry-after'] = String(this.#retryAfter);
     if (this.status === 426) headers.upgrade = 'websocket';
     return errorResponse(this.status, this.code, this.message, headers);
   }

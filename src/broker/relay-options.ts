@@ -26,6 +26,10 @@ export interface RelayOptions {
   readonly slowReaderSlackBytes: number;
   /** Bytes queued on an agent's link above which messages for it are dropped. Default 64 MiB. */
   readonly agentLimitBytes: number;
+  /** Most links of one principal. Default 4096. */
+  readonly maxLinksPerPrincipal: number;
+  /** Control frames that one link may send unasked in any one second. Default 200. */
+  readonly maxControlFramesPerSecond: number;
   /** Most dial links on one node. Default 4096. */
   readonly maxSessionsPerNode: number;
   /** Most sessions whose ATTACH one agent link may have left unanswered. Default 4096. */
@@ -34,6 +38,8 @@ export interface RelayOptions {
   readonly verifyToken?: VerifyToken | undefined;
   /** Hears of every link that is over, and why. Default: nobody. */
   readonly left?: ((link: BrokerLink, code: number, reason: string) => void) | undefined;
+  /** Milliseconds, for rates. Default: the system's. */
+  readonly now: () => number;
   readonly log: BrokerLog;
 }
 
@@ -48,6 +54,9 @@ export const defaultRelayOptions: Omit<RelayOptions, 'log'> = {
   lowWaterBytes: 256 * 1024,
   slowReaderSlackBytes: 1024 * 1024,
   agentLimitBytes: 64 * 1024 * 1024,
+  maxLinksPerPrincipal: 4096,
+  maxControlFramesPerSecond: 200,
   maxSessionsPerNode: 4096,
   maxUnanswered: 4096,
+  now: Date.now,
 };

@@ -12,6 +12,7 @@ import {
 import { controlSession, envelopeBytes, formatSession, readU32 } from '../protocol/envelope.ts';
 import { closeCodes, FairleadError } from '../protocol/errors.ts';
 import { frameTypes } from '../protocol/frame.ts';
+import { PerSecond } from '../protocol/limits.ts';
 import { bounded } from './broker-log.ts';
 import { shareOf } from './budget.ts';
 import { readControl } from './control-reader.ts';
@@ -41,6 +42,8 @@ export class Relay {
   replicas: Replicas | undefined;
   /** Links whose newer token is being checked: one at a time. */
   readonly #judging = new WeakSet<BrokerLink>();
+  /** Control frames that a link has sent unasked. */
+  readonly #unasked = new WeakMap<BrokerLink, PerSecond>();
   /** What each session may have in flight, as was last told. */
   #inFlightBytes: number;
   /** What HELLO says. */
@@ -152,6 +155,12 @@ export class Relay {
     this.#cut(link, code, reason);
   }
 
+  /** The engine lets go of a link, because too much waits on all of them and most on this one. */
+  overflowed(link: BrokerLink): void {
+    if (link.tag.state !== 'closed')
+      this.#leave(link, closeCodes.slowReader, 'too much is waiting for slow readers', true);
+  }
+
   /**
    * From now on messages have at most `bytes`, where that is less than the setting. Peers that were told otherwise
    * are asked to come again.
@@ -213,6 +222,7 @@ export class Relay {
     }
     // No word to the dialers: their messages go to the new link from here on.
     if (old !== undefined) this.#cut(old, closeCodes.replaced, 'this instance has a newer link', false);
+    if (this.#hasTooMany(link)) return;
     this.switchboard.add(link);
     this.replicas?.agentCame(link);
     for (const dialer of this.switchboard.dialers(node)) {
@@ -244,6 +254,7 @@ export class Relay {
       this.#refuse(link, 'session-limit', closeCodes.limit, 'ERR_RATE_LIMIT: too many sessions on this node');
       return;
     }
+    if (this.#hasTooMany(link)) return;
     this.switchboard.add(link);
     this.#shareOut();
     const agent =
@@ -253,6 +264,17 @@ export class Relay {
     if (agent !== undefined) this.#offer(link, agent);
     else if (this.replicas !== undefined) this.replicas.seek(link);
     else this.undelivered(link, tag.sessionHigh, tag.sessionLow);
+  }
+
+  #hasTooMany(link: BrokerLink): boolean {
+    if (this.switchboard.linkCount(link.tag.principal) < this.#options.maxLinksPerPrincipal) return false;
+    this.#refuse(
+      link,
+      'principal-limit',
+      closeCodes.limit,
+      'ERR_RATE_LIMIT: too many links of this principal',
+    );
+    return true;
   }
 
   /** Tells the agent who is on the session's link. Until it answers, nothing it sends is passed on. */
@@ -328,6 +350,9 @@ export class Relay {
       readControl(link.tag.kind, message, (type, session, payload) => {
         // A frame of this very message may have ended the link.
         if (link.tag.state === 'closed') return;
+        // Answers to ATTACH may come by the thousand, each of them asked for.
+        const isAnswer = type === frameTypes.ATTACH || type === frameTypes.DETACH;
+        if (!isAnswer && !this.#mayAsk(link)) return;
         if (type === frameTypes.PING) this.#pong(link, session);
         else if (type === frameTypes.REAUTH) void this.#reauthenticate(link, payload);
         else if (type === frameTypes.GOAWAY && isAgentLink(link)) this.#drain(link);
@@ -338,6 +363,19 @@ export class Relay {
       if (!(error instanceof FairleadError)) throw error;
       this.#cut(link, closeCodes.protocol, error.message);
     }
+  }
+
+  /** Counts a frame that nobody asked for. False where it was one too many, which has ended the link. */
+  #mayAsk(link: BrokerLink): boolean {
+    const { maxControlFramesPerSecond, now } = this.#options;
+    let rate = this.#unasked.get(link);
+    if (rate === undefined) {
+      rate = new PerSecond(maxControlFramesPerSecond);
+      this.#unasked.set(link, rate);
+    }
+    if (rate.allow(now())) return true;
+    this.#cut(link, closeCodes.limit, 'ERR_RATE_LIMIT: too many control frames');
+    return false;
   }
 
   /** A newer token on a link that is open. Until it is judged, the link is what it was. */
@@ -385,7 +423,11 @@ export class Relay {
 
   #accepted(link: AgentLink, session: bigint): void {
     const dialer = this.#answered(link, session);
-    if (dialer?.tag.state !== 'offered') return;
+    if (dialer === undefined) return;
+    if (dialer.tag.state !== 'offered') {
+      this.#mayAsk(link);
+      return;
+    }
     dialer.tag.state = 'accepted';
     dialer.saveTag();
     dialer.send(encodeControl(frameTypes.ATTACH, session, { instance: link.tag.instance }));
@@ -415,6 +457,7 @@ export class Relay {
     const dialer = this.switchboard.dialer(highOf(session), lowOf(session));
     if (dialer !== undefined && isPaired(dialer) && isBound(dialer, link)) return dialer;
     this.#drop(dialer === undefined ? 'dialer-away' : 'not-this-agents-session');
+    this.#mayAsk(link);
     return undefined;
   }
 

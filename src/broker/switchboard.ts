@@ -18,6 +18,8 @@ export interface Switchboard {
   /** Every dial link of a node, whichever instance it is bound to. */
   dialers(node: string): Iterable<DialLink>;
   dialerCount(node: string): number;
+  /** Of every kind, over all nodes. */
+  linkCount(principal: string): number;
   /** Over all nodes. */
   readonly sessionCount: number;
   links(): Iterable<BrokerLink>;

@@ -5,10 +5,14 @@ import type { Logger } from 'pino';
 import {
   type AuthSources,
   type Broker,
+  type BrokerLimits,
+  brokerLimits,
   defaultPrefix,
   followDenyFile,
   type NatsOptions,
   openAuth,
+  type ProxyHeader,
+  proxyHeaders,
   startBroker,
 } from '../broker/index.ts';
 import { openAuditFile } from '../files/audit-log.ts';
@@ -19,11 +23,12 @@ import { type AuthOptions, addAuthOptions, authSources } from './auth.ts';
 import { openCertificate } from './certificate.ts';
 import { readPrivate, readText } from './credentials.ts';
 import { Failure, UsageError } from './failure.ts';
+import { addLimitOptions, limitsGiven } from './limit-options.ts';
 import { type AuditOptions, addAuditOption, addLogOption, createLog, type LogOptions } from './log.ts';
 import { firstSignal } from './signals.ts';
 import { version } from './version.ts';
 
-interface BrokerCommandOptions extends AuthOptions, AuditOptions, LogOptions {
+interface BrokerCommandOptions extends AuthOptions, AuditOptions, LogOptions, Partial<BrokerLimits> {
   readonly listen: HostPort;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
@@ -37,6 +42,8 @@ interface BrokerCommandOptions extends AuthOptions, AuditOptions, LogOptions {
   readonly natsCert?: string;
   readonly natsKey?: string;
   readonly natsPrefix: string;
+  readonly trustedProxy?: string[];
+  readonly proxyHeader: ProxyHeader;
 }
 
 export function addBrokerCommand(program: Command): void {
@@ -68,6 +75,15 @@ export function addBrokerCommand(program: Command): void {
       'first part of every NATS subject; brokers with one prefix are one',
       defaultPrefix,
     )
+    .option(
+      '--trusted-proxy <cidr...>',
+      'load balancer whose word about who connects is believed, repeatable: an address or CIDR',
+    )
+    .addOption(
+      new Option('--proxy-header <name>', 'the header that trusted proxies append to')
+        .choices(proxyHeaders)
+        .default('x-forwarded-for'),
+    )
     .addHelpText(
       'after',
       [
@@ -88,6 +104,7 @@ export function addBrokerCommand(program: Command): void {
     '--deny-file <file>',
     'tokens, principals and nodes to refuse: lines "jti ID", "sub PRINCIPAL", "node NODE", or JSON',
   );
+  addLimitOptions(command, brokerLimits);
   addLogOption(command).action(runBroker);
 }
 
@@ -131,6 +148,9 @@ async function startWith(
     audit,
     version,
     tls: certificate === undefined ? undefined : { ...certificate.value(), onChanged: certificate.onChanged },
+    ...limitsGiven(brokerLimits, options),
+    trustedProxies: options.trustedProxy,
+    proxyHeader: options.proxyHeader,
     nats: await natsOptions(options, log),
     log,
   });

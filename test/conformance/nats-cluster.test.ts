@@ -193,7 +193,15 @@ test('a NATS token is needed where the server wants one; another prefix is anoth
 test('2,000 nodes over two replicas: the list is whole, and dials to nodes at random succeed', async () => {
   await using rig = new Rig();
   const server = await NatsServer.start(rig);
-  const pair = await replicas(rig, [server.url]);
+  // All from one address, which a broker on a public address would not take for so many nodes.
+  const pair = await replicas(
+    rig,
+    [server.url],
+    ['connections-per-address', 'connections-per-second', 'requests-per-second'].flatMap((limit) => [
+      `--max-${limit}`,
+      '10000',
+    ]),
+  );
   const port = await listen(rig, (socket) => socket.pipe(socket));
   const count = 2000;
   const agents: Awaited<ReturnType<typeof startAgent>>[] = [];
