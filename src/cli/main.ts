@@ -11,6 +11,7 @@ const loaders: Readonly<Record<string, () => Promise<(program: Command) => void>
   agent: async () => (await import('./agent.ts')).addAgentCommand,
   dial: async () => (await import('./dial.ts')).addDialCommand,
   forward: async () => (await import('./forward.ts')).addForwardCommand,
+  gateway: async () => (await import('./gateway.ts')).addGatewayCommand,
   token: async () => (await import('./token.ts')).addTokenCommand,
   keys: async () => (await import('./keys.ts')).addKeysCommand,
   nodes: async () => (await import('./nodes.ts')).addNodesCommand,

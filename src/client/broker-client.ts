@@ -1,10 +1,20 @@
 // The way to a broker: one session, and so one link, per node, opened by the first dial and shared by all.
 // Opens nothing before it is asked to dial, and closes what it opened.
 
+import type * as z from 'zod';
 import { type BrokerAccess, linkUrl } from '../link/link.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import type { OpenRequest } from '../protocol/open.ts';
 import type { Stream, StreamHandler } from '../protocol/stream.ts';
+import {
+  type HostHolder,
+  type NodeInfo,
+  nodesPath,
+  nodesSchema,
+  resolvePath,
+  resolveSchema,
+} from './broker-answers.ts';
+import { requestBroker } from './broker-request.ts';
 import {
   type ConnectOptions,
   type ConnectSettings,
@@ -13,7 +23,6 @@ import {
   parseDial,
 } from './connect-options.ts';
 import { NodeSession } from './node-session.ts';
-import { type NodeInfo, requestNodes } from './nodes-request.ts';
 import { ProcessHold } from './process-hold.ts';
 import { StreamSocket } from './stream-socket.ts';
 
@@ -45,6 +54,14 @@ export interface BrokerClient extends AsyncDisposable {
   openStream(node: string, request: OpenRequest, handler: StreamHandler): Stream;
   /** The nodes that an agent serves and that the token may dial. */
   nodes(options?: { readonly signal?: AbortSignal }): Promise<NodeInfo[]>;
+  /**
+   * The nodes that serve a host name or address and that the token may dial: those with the best match, the one
+   * with the fewest sessions first, at least one.
+   *
+   * @throws FairleadError ERR_NODE_UNREACHABLE where none does, ERR_CONFIG where it is no host; otherwise as
+   *   {@link nodes}: ERR_UNAUTHORIZED, ERR_FORBIDDEN, ERR_RATE_LIMIT, ERR_DRAINING, ERR_BROKER_UNREACHABLE
+   */
+  resolve(host: string, options?: { readonly signal?: AbortSignal }): Promise<HostHolder[]>;
   /** Breaks what is open and closes every link. */
   close(): Promise<void>;
 }
@@ -69,6 +86,8 @@ class SharedSessions implements BrokerClient {
   readonly #current = new Map<string, NodeSession>();
   /** Those, and the ones that only finish what they have. */
   readonly #sessions = new Set<NodeSession>();
+  /** Requests that wait for an answer. */
+  readonly #asking = new Set<AbortController>();
   readonly #onAbort = (): void => void this.close();
   #closing: Promise<void> | undefined;
 
@@ -129,12 +148,11 @@ class SharedSessions implements BrokerClient {
   }
 
   async nodes(options: { readonly signal?: AbortSignal } = {}): Promise<NodeInfo[]> {
-    this.#refuseIfClosed();
-    const limit = AbortSignal.timeout(this.#settings.dialTimeoutMs);
-    return await requestNodes(
-      this.#access,
-      options.signal === undefined ? limit : AbortSignal.any([limit, options.signal]),
-    );
+    return (await this.#ask(nodesPath, {}, nodesSchema, options.signal)).nodes;
+  }
+
+  async resolve(host: string, options: { readonly signal?: AbortSignal } = {}): Promise<HostHolder[]> {
+    return (await this.#ask(resolvePath, { host }, resolveSchema, options.signal)).nodes;
   }
 
   close(): Promise<void> {
@@ -144,6 +162,29 @@ class SharedSessions implements BrokerClient {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  async #ask<Schema extends z.ZodType>(
+    path: string,
+    query: Record<string, string>,
+    schema: Schema,
+    signal: AbortSignal | undefined,
+  ): Promise<z.infer<Schema>> {
+    this.#refuseIfClosed();
+    const asking = new AbortController();
+    const abort = (): void => asking.abort();
+    // Not AbortSignal.any: on Node 20 what it derives lives as long as its longest-lived source.
+    const timer = setTimeout(abort, this.#settings.dialTimeoutMs).unref();
+    this.#asking.add(asking);
+    signal?.addEventListener('abort', abort, { once: true });
+    if (signal?.aborted === true) abort();
+    try {
+      return await requestBroker(this.#access, path, query, schema, asking.signal);
+    } finally {
+      clearTimeout(timer);
+      this.#asking.delete(asking);
+      signal?.removeEventListener('abort', abort);
+    }
   }
 
   #open(node: string, request: OpenRequest, handler: StreamHandler, timeoutMs?: number): Stream {
@@ -178,6 +219,7 @@ class SharedSessions implements BrokerClient {
 
   async #closeAll(): Promise<void> {
     this.#settings.signal?.removeEventListener('abort', this.#onAbort);
+    for (const asking of this.#asking) asking.abort();
     for (const session of [...this.#sessions]) session.close('ERR_ABORTED', 'the broker client was closed');
   }
 }
@@ -186,8 +228,10 @@ function connected(socket: StreamSocket): Promise<StreamSocket> {
   return new Promise((resolve, reject) => {
     socket.once('error', reject);
     socket.once('connect', () => {
-      socket.off('error', reject);
       resolve(socket);
+      // What fails in the same turn is told before the caller can listen: it must not end the process. The caller
+      // finds the socket destroyed, with the error as its `errored`.
+      setImmediate(() => socket.off('error', reject));
     });
   });
 }

@@ -1,7 +1,6 @@
 // One WebSocket to the broker, for agents and dialers alike. It knows bytes, HELLO and silence; it never knows
 // sessions. The token goes into a header at each connect, and into REAUTH, and nowhere else.
 
-import { isIP } from 'node:net';
 import WebSocket, { type ClientOptions } from 'ws';
 import {
   type ControlMessage,
@@ -14,6 +13,7 @@ import {
 import { controlSession, readSession } from '../protocol/envelope.ts';
 import { closeCodes, FairleadError } from '../protocol/errors.ts';
 import { frameTypes } from '../protocol/frame.ts';
+import { isLoopback } from './loopback.ts';
 
 /** How a peer reaches its broker. */
 export interface BrokerAccess {
@@ -239,11 +239,6 @@ export class Link {
 
 function zeroMask(mask: Buffer): void {
   mask.fill(0);
-}
-
-function isLoopback(hostname: string): boolean {
-  const host = hostname.replace(/^\[|\]$/g, '');
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }
 
 /**

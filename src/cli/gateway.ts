@@ -1,0 +1,62 @@
+// `fairlead gateway`: what tools that cannot link the SDK connect to: HTTP CONNECT.
+
+import { type Command, Option } from 'commander';
+import { connect } from '../client/index.ts';
+import { type GatewayAddress, startGateway } from '../gateway/index.ts';
+import { parseListen } from './address.ts';
+import { addBrokerOptions, type BrokerOptions, brokerAccess } from './credentials.ts';
+import { parseSeconds } from './duration.ts';
+import { UsageError } from './failure.ts';
+import { addLogOption, createLog, type LogOptions } from './log.ts';
+import { firstSignal } from './signals.ts';
+
+interface GatewayCommandOptions extends BrokerOptions, LogOptions {
+  readonly httpConnect?: GatewayAddress[];
+  readonly dialTimeout: number;
+  readonly drain: number;
+}
+
+export function addGatewayCommand(program: Command): void {
+  const command = program
+    .command('gateway')
+    .summary('let kube-apiserver, curl and ssh reach nodes as they are')
+    .description(
+      'Listens for tools that cannot dial by themselves, and connects each to the target that it names.',
+    )
+    .addOption(
+      new Option('--http-connect <address>', 'speak HTTP CONNECT at HOST:PORT; repeatable').argParser(
+        (text: string, before: GatewayAddress[] = []) => [...before, parseGatewayAddress(text)],
+      ),
+    )
+    .addOption(
+      new Option('--dial-timeout <seconds>', 'longest that a dial takes').argParser(parseSeconds).default(10),
+    )
+    .addOption(
+      new Option('--drain <seconds>', 'how long open connections may go on after SIGTERM')
+        .argParser(parseSeconds)
+        .default(30),
+    );
+  addBrokerOptions(command);
+  addLogOption(command).action(runGateway);
+}
+
+function parseGatewayAddress(text: string): GatewayAddress {
+  return { kind: 'tcp', ...parseListen(text) };
+}
+
+async function runGateway(options: GatewayCommandOptions): Promise<void> {
+  const log = await createLog(options);
+  const { httpConnect = [] } = options;
+  if (httpConnect.length === 0) throw new UsageError('nothing to listen on: add --http-connect ADDRESS');
+  const dialTimeoutMs = Math.max(1, options.dialTimeout * 1000);
+  const broker = connect({ ...(await brokerAccess(options, log)), dialTimeoutMs });
+  try {
+    const gateway = await startGateway({ broker, httpConnect, dialTimeoutMs, log });
+    log.info({ listen: gateway.addresses }, 'ready');
+    const signal = await firstSignal();
+    log.info({ signal, seconds: options.drain }, 'draining');
+    await gateway.drain(options.drain * 1000);
+  } finally {
+    await broker.close();
+  }
+}

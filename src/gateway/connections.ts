@@ -1,0 +1,55 @@
+// The connections of all listeners of a gateway, and their bound. Whoever is one too many is told so.
+
+import type { Socket } from 'node:net';
+import type { Front } from './front.ts';
+import { lastAnswer } from './last-answer.ts';
+
+export class Connections {
+  /** Served at once. */
+  readonly max: number;
+  readonly #open = new Set<Socket>();
+  /** Those that are only told that there is no room. */
+  readonly #turnedAway = new Set<Socket>();
+  readonly #whenEmpty = new Set<() => void>();
+
+  constructor(max: number) {
+    this.max = max;
+  }
+
+  /** Those being served and those being turned away. */
+  get count(): number {
+    return this.#open.size + this.#turnedAway.size;
+  }
+
+  admit(socket: Socket, front: Front): void {
+    // Whoever joins it to something listens, too; before that, a client that breaks off is everyday.
+    socket.on('error', () => {});
+    const isFull = this.#open.size >= this.max;
+    const group = isFull ? this.#turnedAway : this.#open;
+    group.add(socket);
+    socket.once('close', () => {
+      group.delete(socket);
+      if (this.count === 0) for (const resume of this.#whenEmpty) resume();
+    });
+    if (isFull) lastAnswer(socket, front.fullAnswer);
+    else front.serve(socket);
+  }
+
+  /** Resolves once none is left, or after `limitMs`. */
+  async empty(limitMs: number): Promise<void> {
+    if (this.count === 0) return;
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#whenEmpty.delete(done);
+        resolve();
+      };
+      const timer = setTimeout(done, limitMs);
+      this.#whenEmpty.add(done);
+    });
+  }
+
+  breakAll(): void {
+    for (const socket of [...this.#open, ...this.#turnedAway]) socket.destroy();
+  }
+}

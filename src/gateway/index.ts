@@ -1,0 +1,5 @@
+// The public surface of the gateway.
+
+export { type Gateway, type GatewayOptions, startGateway } from './gateway.ts';
+export type { GatewayAddress } from './listener.ts';
+export type { GatewayTarget, TargetDialer } from './target-dialer.ts';
