@@ -59,6 +59,17 @@ try {
 
   process.stdout.write(`${cpus()[0]?.model}, ${cpus().length} cores, Node ${process.version}; `);
   process.stdout.write(`${rounds} rounds, ${bytes >> 20} MiB; median (least–most)\n`);
+  // First, while nothing else has grown what is measured.
+  if (engine !== undefined) {
+    const figures: Figures<number> = { baseline: [], subject: [] };
+    for (const [path, list] of [
+      [baseline, figures.baseline],
+      [subject, figures.subject],
+    ] as const)
+      list.push(await processes.idleNodes(path, Math.ceil(1000 * scale)));
+    report(costRow('memory per idle node', 'KiB', figures));
+  }
+
   for (const path of both) await download(path.port, bytes / 4);
   const direct = await download(target.port, bytes);
   process.stdout.write(`direct loopback ${direct.toFixed(0)} MB/s: the load is not the bottleneck\n`);
@@ -99,17 +110,6 @@ try {
       ...figures,
       ratio: median(figures.subject) / median(figures.baseline),
     });
-  }
-
-  if (engine !== undefined) {
-    const figures: Figures<number> = { baseline: [], subject: [] };
-    for (const [path, list] of [
-      [baseline, figures.baseline],
-      [subject, figures.subject],
-    ] as const)
-      if (path.broker !== undefined)
-        list.push(await processes.idleNodes(path.broker, Math.ceil(1000 * scale)));
-    report(costRow('memory per idle node', 'KiB', figures));
   }
 
   process.stdout.write('\nCPU seconds per GB\n');

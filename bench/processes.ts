@@ -111,13 +111,16 @@ export class Processes {
     };
   }
 
-  /** KiB of memory that the broker takes for each of `count` idle agents, which are gone afterwards. */
-  async idleNodes(broker: Started, count: number): Promise<number> {
+  /** KiB that brokers, and the server between them, take for each of `count` idle agents, which are gone afterwards. */
+  async idleNodes({ broker, processes }: Path, count: number): Promise<number> {
+    if (broker === undefined) return 0;
+    const { agent, dialer, ...brokers } = processes;
+    const resident = () => Object.values(brokers).reduce((sum, process) => sum + residentKib(process), 0);
     const secret = join(this.directory, 'secret');
-    const before = residentKib(broker);
+    const before = resident();
     const args = [script('idle-agents.js'), secret, `ws://127.0.0.1:${broker.port}`, String(count)];
     const agents = await this.start(process.execPath, args);
-    const after = residentKib(broker);
+    const after = resident();
     process.kill(agents.pid, 'SIGTERM');
     return (after - before) / count;
   }

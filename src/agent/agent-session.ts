@@ -69,6 +69,7 @@ export class AgentSession implements SessionHost, OutboxSource {
       maxMessageBytes: hello.maxMessageBytes,
       inFlightBytes: hello.inFlightBytes,
       messagesAreDear: hello.messagesAreDear ?? false,
+      packBulk: hello.packBulk,
     });
   }
 

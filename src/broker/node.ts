@@ -65,6 +65,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     ...defaultRelayOptions,
     ...settings,
     verifyToken,
+    // Between two replicas a message costs more than the copies that packing needs: docs/performance.md.
+    packBulk: options.nats === undefined ? undefined : true,
     left: (link, code, reason) => {
       if (link instanceof NodeLink) audit.closed(link, code, reason);
     },

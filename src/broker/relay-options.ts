@@ -18,6 +18,8 @@ export interface RelayOptions {
   readonly totalInFlightBytes: number | undefined;
   /** Where every message costs: senders put as much into one as fits. Default false. */
   readonly messagesAreDear: boolean;
+  /** Senders put several frames of bulk into one message, at the price of a copy. Default `messagesAreDear`. */
+  readonly packBulk?: boolean | undefined;
   /** Bytes queued on an agent's link above which the dialers that write to it are paused. Default 1 MiB. */
   readonly highWaterBytes: number;
   /** Bytes queued below which they go on. Default 256 KiB. */

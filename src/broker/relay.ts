@@ -59,13 +59,14 @@ export class Relay {
   /** A link whose peer has shown a token that grants what the tag says. */
   open(link: BrokerLink): void {
     this.counters.linksOpened++;
-    const { version, messagesAreDear } = this.#options;
+    const { version, messagesAreDear, packBulk } = this.#options;
     const [maxMessageBytes, inFlightBytes] = [this.#maxMessageBytes, this.#inFlightBytes];
     const hello: Hello = {
       version,
       maxMessageBytes,
       inFlightBytes,
       ...(messagesAreDear ? { messagesAreDear } : {}),
+      ...(packBulk === undefined ? {} : { packBulk }),
     };
     link.send(encodeControl(frameTypes.HELLO, controlSession, hello));
     this.admit(link);

@@ -143,8 +143,8 @@ export class NodeSession {
   #linkUp(link: Link, hello: Hello): void {
     this.#linkWasUp = true;
     this.#agentIsGone = false;
-    const { maxMessageBytes, inFlightBytes, messagesAreDear } = hello;
-    this.#path = { maxMessageBytes, inFlightBytes, messagesAreDear: messagesAreDear ?? false };
+    const { maxMessageBytes, inFlightBytes, messagesAreDear = false, packBulk } = hello;
+    this.#path = { maxMessageBytes, inFlightBytes, messagesAreDear, packBulk };
     this.#outbox.use(link);
     this.#session.linkUp(this.#path);
   }

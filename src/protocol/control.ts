@@ -19,6 +19,8 @@ export const helloSchema = z.object({
   inFlightBytes: z.int().check(z.minimum(leastInFlightBytes)),
   /** True where the platform charges by the message, so that senders should pack. Default false. */
   messagesAreDear: z.optional(z.boolean()),
+  /** True where bulk should go in messages as large as may be, at the price of a copy. Default `messagesAreDear`. */
+  packBulk: z.optional(z.boolean()),
 });
 export type Hello = z.infer<typeof helloSchema>;
 

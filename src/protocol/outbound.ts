@@ -6,9 +6,10 @@ import { type WireCode, wireCodes } from './errors.ts';
 import { Fifo } from './fifo.ts';
 import { frameTypes, headroomBytes } from './frame.ts';
 import { maxReasonBytes } from './limits.ts';
-import { MessageWriter, smallMessageBytes } from './message-writer.ts';
+import { MessageWriter } from './message-writer.ts';
 import { encodeReason } from './open.ts';
 import { PathWindow } from './path-window.ts';
+import { takeMessageBuffer } from './segment-pool.ts';
 import type { Stream } from './stream.ts';
 
 /** What the broker said that a link carries (HELLO, BUDGET). */
@@ -16,6 +17,8 @@ export interface PathLimits {
   readonly maxMessageBytes: number;
   readonly inFlightBytes: number;
   readonly messagesAreDear: boolean;
+  /** Default `messagesAreDear`. */
+  readonly packBulk?: boolean | undefined;
 }
 
 /** Frames due on a stream, as bits of `Stream.due`. */
@@ -55,6 +58,8 @@ export class Outbound {
   private readonly retire = (bytes: Uint8Array): void => this.events.retired(bytes);
   private readonly session: bigint;
   private readonly writer: MessageWriter;
+  /** The buffer of the message that was pulled last, where it is to be used again: by now the link has it. */
+  private packed: Uint8Array | undefined;
   private readonly highWaterBytes: number;
 
   private readonly control = new Fifo<Stream>();
@@ -80,6 +85,11 @@ export class Outbound {
     this.highWaterBytes = highWaterBytes;
     this.events = events;
     this.writer = new MessageWriter(session);
+  }
+
+  /** Messages go over another link from now on. What the former one still holds must not be written over. */
+  forgetLink(): void {
+    this.packed = undefined;
   }
 
   get empty(): boolean {
@@ -209,12 +219,16 @@ export class Outbound {
 
   /** The last message of a session that has ended. */
   pullGoAway(): Uint8Array | undefined {
-    this.writer.begin(smallMessageBytes);
+    this.writer.beginSmall(this.path.maxMessageBytes);
     this.writeGoAway();
     return this.writer.finish();
   }
 
   pull(): Uint8Array | undefined {
+    if (this.packed !== undefined) {
+      this.retire(this.packed);
+      this.packed = undefined;
+    }
     if (!(this.bulkTurn && this.bulkReady())) {
       const message = this.pullSmall();
       if (message !== undefined) {
@@ -235,7 +249,7 @@ export class Outbound {
   }
 
   private pullSmall(): Uint8Array | undefined {
-    this.writer.begin(Math.min(smallMessageBytes, this.path.maxMessageBytes));
+    this.writer.beginSmall(this.path.maxMessageBytes);
     this.writeSessionFrames();
     this.writeAnswers();
     this.writeControl();
@@ -327,7 +341,7 @@ export class Outbound {
   }
 
   private pullBulk(): Uint8Array | undefined {
-    if (this.path.messagesAreDear) return this.packBulk();
+    if (this.path.packBulk ?? this.path.messagesAreDear) return this.packBulk();
     for (let left = this.bulk.length; left > 0 && this.bulkReady(); left -= 1) {
       const stream = this.bulk.shift();
       if (stream === undefined) return undefined;
@@ -345,10 +359,12 @@ export class Outbound {
     return undefined;
   }
 
-  /** Where the platform charges by the message: as many frames as one may hold, at the price of a copy. */
+  /** Where each message costs much: as many frames as one may hold, at the price of a copy. */
   private packBulk(): Uint8Array | undefined {
+    if (!this.bulkReady()) return undefined;
     const { writer } = this;
-    writer.begin(this.path.maxMessageBytes);
+    this.packed = takeMessageBuffer(this.path.maxMessageBytes);
+    writer.beginIn(this.packed);
     let idle = 0;
     while (idle < this.bulk.length && this.bulkReady()) {
       const stream = this.bulk.peek();

@@ -201,6 +201,7 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
   /** The peer may be reachable (again): both sides tell what they have, and resend the rest. */
   linkUp(path: PathLimits): void {
     if (this.over) return;
+    this.outbound.forgetLink();
     this.usePath(path);
     this.state = 'up';
     if (this.begun) this.resync();
