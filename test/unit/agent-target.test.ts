@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AllowList } from '../../src/agent/allow.ts';
@@ -126,10 +127,25 @@ test("the node's own name is the node itself, whatever DNS says, under rules tha
   });
 });
 
+/** A server on ::1 whose port nobody has on 127.0.0.1: other tests take ports there all the time. */
+async function listenOnSecondOnly(): Promise<{ second: Server; secondPort: number }> {
+  for (;;) {
+    const second = createServer((socket) => socket.end()).listen(0, '::1');
+    await once(second, 'listening');
+    const secondPort = (second.address() as { port: number }).port;
+    const first = createServer().listen(secondPort, '127.0.0.1');
+    const isFree = await once(first, 'listening').then(
+      () => true,
+      () => false,
+    );
+    first.close();
+    if (isFree) return { second, secondPort };
+    second.close();
+  }
+}
+
 test('a node that has no answer on 127.0.0.1 is asked on ::1, and the refusal of either is told', async () => {
-  const second = createServer((socket) => socket.end()).listen(0, '::1');
-  await new Promise((resolve) => second.once('listening', resolve));
-  const secondPort = (second.address() as { port: number }).port;
+  const { second, secondPort } = await listenOnSecondOnly();
   const socket = await dial('edge-1', secondPort);
   expect(socket.remoteAddress).toBe('::1');
   socket.destroy();
