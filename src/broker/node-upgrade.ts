@@ -110,6 +110,12 @@ export class Upgrader {
 
 function toRequest(incoming: IncomingMessage): Request {
   if (incoming.method !== 'GET') throw new Refusal('bad-request', 'an upgrade is a GET');
+  // RFC 6455 §4.2.1. Node does not ask for this where a request is an upgrade.
+  if (incoming.httpVersion !== '1.1') throw new Refusal('bad-request', 'an upgrade is HTTP/1.1');
+  const { host = [], authorization = [] } = incoming.headersDistinct;
+  if (host.length !== 1) throw new Refusal('bad-request', 'an upgrade has one Host header');
+  // Of two, a proxy in front could have looked at the other one.
+  if (authorization.length > 1) throw new Refusal('bad-request', 'an upgrade has one Authorization header');
   const headers = new Headers();
   for (const name of headersPassedOn) {
     const value = incoming.headers[name];

@@ -1,0 +1,22 @@
+// How many bad inputs there are in all: the promise is at least 300, each with a name of its own.
+
+import { expect, test } from 'vitest';
+import { controlRows } from './control-rows.ts';
+import { toAgentRows, toDialerRows } from './session-rows.ts';
+import { upgradeRows } from './upgrade-rows.ts';
+import { webSocketRows } from './websocket-rows.ts';
+
+const tables: Readonly<Record<string, readonly { readonly name: string }[]>> = {
+  upgrade: upgradeRows,
+  webSocket: webSocketRows,
+  control: controlRows.map(({ name, from }) => ({ name: `${name}, from ${from}` })),
+  toAgent: toAgentRows,
+  toDialer: toDialerRows,
+};
+
+test('there are at least 300 refusals, and no two of one table have one name', () => {
+  const rows = Object.values(tables).flat();
+  expect(rows.length).toBeGreaterThanOrEqual(300);
+  for (const table of Object.values(tables))
+    expect(new Set(table.map(({ name }) => name)).size).toBe(table.length);
+});
