@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import type { BrokerClient } from '../client/index.ts';
 import { Splice, SpliceReader } from '../link/splice.ts';
 import { FairleadError } from '../protocol/errors.ts';
-import type { Stream } from '../protocol/stream.ts';
+import type { ByteStream } from '../protocol/stream.ts';
 import { type ForwardSpec, formatAddress, type HostPort } from './address.ts';
 
 export interface LocalListener {
@@ -28,9 +28,9 @@ class AcceptedReader extends SpliceReader {
       if (this.target?.write(chunk) === false) socket.pause();
     });
   }
-  private target: Stream | undefined;
+  private target: ByteStream | undefined;
 
-  override feed(stream: Stream | undefined): void {
+  override feed(stream: ByteStream | undefined): void {
     this.target = stream;
   }
 }

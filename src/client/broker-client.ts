@@ -3,9 +3,10 @@
 
 import type * as z from 'zod';
 import { type BrokerAccess, linkUrl } from '../link/link.ts';
+import { StreamSocket } from '../link/stream-socket.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import type { OpenRequest } from '../protocol/open.ts';
-import type { Stream, StreamHandler } from '../protocol/stream.ts';
+import type { ByteStream, StreamHandler } from '../protocol/stream.ts';
 import {
   type HostHolder,
   type NodeInfo,
@@ -24,7 +25,6 @@ import {
 } from './connect-options.ts';
 import { NodeSession } from './node-session.ts';
 import { ProcessHold } from './process-hold.ts';
-import { StreamSocket } from './stream-socket.ts';
 
 /** How long a dial waits for an agent that was there until now, in ms. */
 const returnGraceMs = 3_000;
@@ -51,7 +51,7 @@ export interface BrokerClient extends AsyncDisposable {
    * A stream without a socket around it, usable at once, for those who move bytes themselves. `handler` hears
    * why the dial failed even where the stream has been given another handler since.
    */
-  openStream(node: string, request: OpenRequest, handler: StreamHandler): Stream;
+  openStream(node: string, request: OpenRequest, handler: StreamHandler): ByteStream;
   /** The nodes that an agent serves and that the token may dial. */
   nodes(options?: { readonly signal?: AbortSignal }): Promise<NodeInfo[]>;
   /**
@@ -142,7 +142,7 @@ class SharedSessions implements BrokerClient {
     }
   }
 
-  openStream(node: string, request: OpenRequest, handler: StreamHandler): Stream {
+  openStream(node: string, request: OpenRequest, handler: StreamHandler): ByteStream {
     parseDial({ node, ...request });
     return this.#open(node, request, handler);
   }
@@ -187,7 +187,7 @@ class SharedSessions implements BrokerClient {
     }
   }
 
-  #open(node: string, request: OpenRequest, handler: StreamHandler, timeoutMs?: number): Stream {
+  #open(node: string, request: OpenRequest, handler: StreamHandler, timeoutMs?: number): ByteStream {
     this.#refuseIfClosed();
     return this.#sessionFor(node).open(request, handler, timeoutMs ?? this.#settings.dialTimeoutMs);
   }

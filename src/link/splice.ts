@@ -5,7 +5,7 @@ import type { OnReadOpts, Socket } from 'node:net';
 import { type FairleadError, type WireCode, wireCodes } from '../protocol/errors.ts';
 import { headroomBytes } from '../protocol/frame.ts';
 import { takeSegment } from '../protocol/segment-pool.ts';
-import type { Stream, StreamHandler } from '../protocol/stream.ts';
+import type { ByteStream, StreamHandler } from '../protocol/stream.ts';
 
 /** A read of at least so much keeps its buffer; of a smaller one, the bytes are copied and the buffer used again. */
 const worthABufferBytes = 16_384;
@@ -16,7 +16,7 @@ const worthABufferBytes = 16_384;
  */
 export class SpliceReader {
   private buffer = takeSegment();
-  private stream: Stream | undefined;
+  private stream: ByteStream | undefined;
 
   readonly onread: OnReadOpts = {
     buffer: () => this.buffer.subarray(headroomBytes),
@@ -24,7 +24,7 @@ export class SpliceReader {
   };
 
   /** Where bytes go from now on. */
-  feed(stream: Stream | undefined): void {
+  feed(stream: ByteStream | undefined): void {
     this.stream = stream;
   }
 
@@ -46,13 +46,13 @@ export interface SpliceEvents {
 /** Created with a socket that is connected; takes over both. */
 export class Splice implements StreamHandler {
   private readonly socket: Socket;
-  private readonly stream: Stream;
+  private readonly stream: ByteStream;
   private readonly reader: SpliceReader;
   private readonly events: SpliceEvents;
   private unconsumed = 0;
   private state: 'open' | 'ended' = 'open';
 
-  constructor(socket: Socket, reader: SpliceReader, stream: Stream, events: SpliceEvents) {
+  constructor(socket: Socket, reader: SpliceReader, stream: ByteStream, events: SpliceEvents) {
     this.socket = socket;
     this.stream = stream;
     this.reader = reader;

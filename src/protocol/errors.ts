@@ -25,6 +25,7 @@ export const wireCodes = {
   ERR_TARGET_FAILED: 20,
   ERR_PRINCIPAL: 21,
   ERR_STOPPED: 22,
+  ERR_E2E: 23,
 } as const;
 
 export type WireCode = keyof typeof wireCodes;

@@ -11,6 +11,12 @@ export interface OpenRequest {
   readonly port: number;
 }
 
+/** A stream whose target is named inside it, encrypted from dialer to agent: nobody between learns it. */
+export interface SealedRequest {
+  /** Version of what is inside; this is version 1. */
+  readonly e2e: number;
+}
+
 /** The address that the agent connected to. */
 export interface RemoteAddress {
   readonly address: string;
@@ -19,7 +25,12 @@ export interface RemoteAddress {
 }
 
 const port = z.int().check(z.minimum(1), z.maximum(65_535));
-const openSchema = z.object({ host: z.string().check(z.minLength(1), z.maxLength(255)), port });
+const host = z.string().check(z.minLength(1), z.maxLength(255));
+// One or the other: who names the target outside has nothing to hide it for.
+const openSchema = z.union([
+  z.object({ host, port, e2e: z.optional(z.never()) }),
+  z.strictObject({ e2e: z.int().check(z.minimum(1), z.maximum(255)) }),
+]);
 const acceptSchema = z.object({
   address: z.string().check(z.maxLength(255)),
   port: z.int().check(z.minimum(0), z.maximum(65_535)),
@@ -33,7 +44,7 @@ export function encodeJson(value: object): Uint8Array {
 }
 
 /** @throws FairleadError ERR_PROTOCOL */
-export function decodeOpen(payload: Uint8Array): OpenRequest {
+export function decodeOpen(payload: Uint8Array): OpenRequest | SealedRequest {
   return parsePayload(openSchema, payload);
 }
 

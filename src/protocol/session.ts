@@ -20,6 +20,7 @@ import {
   encodeReason,
   type OpenRequest,
   type RemoteAddress,
+  type SealedRequest,
 } from './open.ts';
 import { due, Outbound, type OutboundEvents, type PathLimits, syncFlags } from './outbound.ts';
 import { ReceiveHalf } from './receive-half.ts';
@@ -28,7 +29,7 @@ import { SendHalf } from './send-half.ts';
 import { Stream, type StreamHandler, type StreamOwner } from './stream.ts';
 import { Unsettled } from './unsettled.ts';
 
-export type { OpenRequest, RemoteAddress } from './open.ts';
+export type { OpenRequest, RemoteAddress, SealedRequest } from './open.ts';
 export type { PathLimits } from './outbound.ts';
 export { Stream, type StreamHandler } from './stream.ts';
 
@@ -47,6 +48,8 @@ export interface SessionHost {
   retired?(bytes: Uint8Array): void;
   /** Agent: a dialer asks for a stream. Set its handler now; accept or reset it then or later. */
   opened?(stream: Stream, request: OpenRequest): void;
+  /** Agent: likewise for a stream whose target is named inside it; where this is absent such are refused. */
+  openedSealed?(stream: Stream, version: number): void;
   /** The peer takes no new streams; those that are open go on. */
   goingAway?(code: WireCode, reason: string): void;
   /** The session is over and its streams were told. Once. */
@@ -169,7 +172,7 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
    *
    * @throws FairleadError ERR_SESSION_LOST, ERR_DRAINING or ERR_STREAM_LIMIT
    */
-  open(request: OpenRequest, handler: StreamHandler): Stream {
+  open(request: OpenRequest | SealedRequest, handler: StreamHandler): Stream {
     if (this.role !== 'dialer') throw new FairleadError('ERR_PROTOCOL', 'only a dialer opens streams');
     if (this.over) throw new FairleadError('ERR_SESSION_LOST', 'the session has ended');
     if (!this.takesStreams) throw new FairleadError('ERR_DRAINING', 'the agent takes no new streams');
@@ -423,7 +426,10 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
       this.seen.add(frame.stream);
       const opened = this.addStream(frame.stream, 'dialling', ignore, nothing);
       this.inbound.grantAtOpen(opened, frame.argument);
-      if (opened.live) this.host.opened?.(opened, request);
+      if (!opened.live) return;
+      if (!('e2e' in request)) this.host.opened?.(opened, request);
+      else if (this.host.openedSealed !== undefined) this.host.openedSealed(opened, request.e2e);
+      else opened.reset('ERR_E2E', 'this agent does not take encrypted streams');
     }
   }
 

@@ -29,6 +29,33 @@ export interface StreamHandler {
  */
 export type StreamState = 'opening' | 'dialling' | 'open' | 'resetting' | 'closed';
 
+/** What moves bytes needs of a stream: of a {@link Stream}, or of one that is encrypted on its way. */
+export interface ByteStream {
+  handler: StreamHandler;
+  /** Neither reset nor over. */
+  readonly live: boolean;
+  /** Copies `chunk`. False asks the writer to wait for {@link StreamHandler.writable}. */
+  write(chunk: Uint8Array): boolean;
+  /**
+   * Writes without a copy: `bytes` has `headroomBytes` free and then `payloadBytes`, 1 to 65,536, of payload.
+   * The stream owns it from now on. Answers as {@link write} does.
+   */
+  writeSegment(bytes: Uint8Array, payloadBytes: number): boolean;
+  /** Half-close, after all that was written. */
+  end(): void;
+  /** Ends both ways at once; what was not delivered is lost. The handler hears nothing more. */
+  reset(code: WireCode, reason: string): void;
+  /** The reader has taken `bytes`: they become credit for the peer. */
+  consumed(bytes: number): void;
+}
+
+/** One at the agent, for which a target is dialled. */
+export interface TargetStream extends ByteStream {
+  readonly id: number;
+  /** The target's connection stands. */
+  accept(remote: RemoteAddress): void;
+}
+
 /** What the session does for a stream; {@link Stream} adds nothing but its own identity. */
 export interface StreamOwner {
   accept(stream: Stream, remote: RemoteAddress): void;
@@ -38,7 +65,7 @@ export interface StreamOwner {
   readonly highWaterBytes: number;
 }
 
-export class Stream {
+export class Stream implements TargetStream {
   readonly id: number;
   handler: StreamHandler;
 
@@ -88,47 +115,38 @@ export class Stream {
     this.announcement = announcement;
   }
 
-  /** Agent: the target's connection stands. */
   accept(remote: RemoteAddress): void {
     if (this.state === 'dialling') this.owner.accept(this, remote);
   }
 
-  /** Copies `chunk`. False asks the writer to wait for {@link StreamHandler.writable}. */
   write(chunk: Uint8Array): boolean {
     if (!this.writableNow) return true;
     this.send.append(chunk);
     return this.pressure();
   }
 
-  /**
-   * Writes without a copy: `bytes` has `headroomBytes` free and then `payloadBytes`, 1 to 65,536, of payload.
-   * The stream owns it from now on. Answers as {@link write} does.
-   */
   writeSegment(bytes: Uint8Array, payloadBytes: number): boolean {
     if (!this.writableNow) return true;
     this.send.appendSegment(bytes, payloadBytes);
     return this.pressure();
   }
 
-  /** Half-close: FIN after all that was written. */
+  /** FIN after all that was written. */
   end(): void {
     if (!this.writableNow) return;
     this.send.finished = true;
     this.owner.written(this);
   }
 
-  /** Ends both ways at once; what was not delivered is lost. The handler hears nothing more. */
   reset(code: WireCode, reason: string): void {
     if (!this.live) return;
     this.owner.resetByUser(this, code, reason);
   }
 
-  /** The reader has taken `bytes`: they become credit for the peer. */
   consumed(bytes: number): void {
     if (bytes > 0 && this.live) this.owner.consumed(this, bytes);
   }
 
-  /** Neither reset nor over. */
   get live(): boolean {
     return this.state !== 'resetting' && this.state !== 'closed';
   }

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { StreamSocket, type StreamSocketOptions } from '../../src/client/stream-socket.ts';
+import { StreamSocket, type StreamSocketOptions } from '../../src/link/stream-socket.ts';
 import { Session, type SessionHost } from '../../src/protocol/session.ts';
 import type { Stream } from '../../src/protocol/stream.ts';
 

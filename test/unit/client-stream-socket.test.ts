@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { type StreamPort, StreamSocket, type StreamSocketOptions } from '../../src/client/stream-socket.ts';
+import { type StreamPort, StreamSocket, type StreamSocketOptions } from '../../src/link/stream-socket.ts';
 import { FairleadError } from '../../src/protocol/errors.ts';
 import { headroomBytes } from '../../src/protocol/frame.ts';
 

@@ -311,6 +311,6 @@ export class StreamSocket extends Duplex {
     if (this.#port === undefined || this.#portIsClosed) return;
     this.#portIsClosed = true;
     if (this.#isReferenced) this.#holds?.(false);
-    this.#port.reset('ERR_ABORTED', 'the dialer closed the connection');
+    this.#port.reset('ERR_ABORTED', 'the connection was closed at its other end');
   }
 }
