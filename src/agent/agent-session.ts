@@ -8,7 +8,7 @@ import type { Attach, Hello } from '../protocol/control.ts';
 import { formatSession } from '../protocol/envelope.ts';
 import { FairleadError, type WireCode, wireCodes } from '../protocol/errors.ts';
 import { type OpenRequest, Session, type SessionHost } from '../protocol/session.ts';
-import type { Stream } from '../protocol/stream.ts';
+import type { Stream, TargetStream } from '../protocol/stream.ts';
 import { AllowList } from './allow.ts';
 import { HeldData } from './held-data.ts';
 import type { AgentLog } from './options.ts';
@@ -107,7 +107,7 @@ export class AgentSession implements SessionHost, OutboxSource {
     this.onClosed(this, error);
   }
 
-  private async dial(stream: Stream, request: OpenRequest): Promise<void> {
+  private async dial(stream: TargetStream, request: OpenRequest): Promise<void> {
     const { node, log, dialTimeoutMs } = this.settings;
     const facts = {
       session: formatSession(this.id),

@@ -26,6 +26,8 @@ const answers: Readonly<Record<ErrorCode, readonly [status: number, reply: Socks
   ERR_TARGET_DENIED: [403, socksReplies.notAllowed],
   ERR_FORBIDDEN: [403, socksReplies.notAllowed],
   ERR_PRINCIPAL: [403, socksReplies.notAllowed],
+  // The agent is not who it should be, or does not take this dialer for who it should be.
+  ERR_E2E: [403, socksReplies.notAllowed],
   // Nobody is there to ask.
   ERR_NODE_UNREACHABLE: [404, socksReplies.hostUnreachable],
   // The target, as the agent found it.
