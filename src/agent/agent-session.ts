@@ -7,10 +7,13 @@ import { WakeTimer } from '../link/timer.ts';
 import type { Attach, Hello } from '../protocol/control.ts';
 import { formatSession } from '../protocol/envelope.ts';
 import { FairleadError, type WireCode, wireCodes } from '../protocol/errors.ts';
+import type { MemoryBudget } from '../protocol/memory-budget.ts';
 import { type OpenRequest, Session, type SessionHost } from '../protocol/session.ts';
 import type { Stream, TargetStream } from '../protocol/stream.ts';
 import { AllowList } from './allow.ts';
 import { HeldData } from './held-data.ts';
+import type { AgentLimits } from './limits.ts';
+import type { Meter } from './meter.ts';
 import type { AgentLog } from './options.ts';
 import type { OwnerRules } from './owner-rules.ts';
 import { dialTarget } from './target.ts';
@@ -22,7 +25,10 @@ export interface SessionSettings {
   readonly log: AgentLog;
   readonly dialTimeoutMs: number;
   readonly resumeWindowMs: number;
-  readonly maxOpensPerSecond: number;
+  readonly limits: AgentLimits;
+  /** Shared by all sessions. */
+  readonly memory: MemoryBudget;
+  readonly meter: Meter;
 }
 
 export class AgentSession implements SessionHost, OutboxSource {
@@ -53,10 +59,15 @@ export class AgentSession implements SessionHost, OutboxSource {
     this.onClosed = onClosed;
     this.timer = new WakeTimer(() => this.session.advance());
     this.idleSinceMs = performance.now();
-    const { resumeWindowMs, maxOpensPerSecond } = settings;
+    const { resumeWindowMs, memory, limits } = settings;
+    const { maxStreams, maxOpensPerSecond, maxResetsPerSecond, maxControlFramesPerSecond } = limits;
     this.session = new Session('agent', id, this, {
       resumeWindowMs,
+      maxStreams,
       maxOpensPerSecond,
+      maxResetsPerSecond,
+      maxControlFramesPerSecond,
+      memory,
       pingIntervalMs: Math.min(10_000, resumeWindowMs / 4),
     });
   }
@@ -115,6 +126,9 @@ export class AgentSession implements SessionHost, OutboxSource {
       principal: this.principal,
       target: `${request.host}:${request.port}`,
     };
+    const { meter } = this.settings;
+    const startedAtMs = performance.now();
+    const seconds = () => (performance.now() - startedAtMs) / 1000;
     const gone = new AbortController();
     const held = new HeldData(() => gone.abort());
     stream.handler = held;
@@ -124,9 +138,11 @@ export class AgentSession implements SessionHost, OutboxSource {
       const socket = await dialTarget(request, policy, dialTimeoutMs, reader.onread, gone.signal);
       if (!stream.live) {
         socket.destroy();
+        meter.dialled('ERR_ABORTED', seconds());
         this.audit(facts, { event: 'stream-failed', verdict: 'granted', code: 'ERR_ABORTED' });
         return;
       }
+      meter.dialled('connected', seconds());
       stream.accept({
         address: socket.remoteAddress ?? '',
         port: socket.remotePort ?? request.port,
@@ -136,8 +152,11 @@ export class AgentSession implements SessionHost, OutboxSource {
       const since = performance.now();
       const address = socket.remoteAddress;
       this.audit(facts, { event: 'stream-opened', verdict: 'granted', address });
+      const stopped = meter.streaming(socket);
       const splice = new Splice(socket, reader, stream, {
         ended: (error) => {
+          stopped();
+          if (error !== undefined) meter.streamReset(wireCodeOf(error, 'ECONNRESET'));
           const said = error === undefined ? {} : { error: error.message };
           log.debug({ event: 'stream-closed', ...facts, ...said }, 'stream closed');
           this.audit(facts, {
@@ -154,7 +173,8 @@ export class AgentSession implements SessionHost, OutboxSource {
     } catch (error) {
       const failure =
         error instanceof FairleadError ? error : new FairleadError('ERR_TARGET_FAILED', String(error));
-      const code: WireCode = failure.code in wireCodes ? (failure.code as WireCode) : 'ERR_TARGET_FAILED';
+      const code = wireCodeOf(failure, 'ERR_TARGET_FAILED');
+      meter.dialled(code, seconds());
       log.warn({ event: 'stream-refused', ...facts, code, error: failure.message }, 'stream refused');
       const isRefused = code === 'ERR_GRANT_DENIED' || code === 'ERR_TARGET_DENIED';
       this.audit(facts, {
@@ -170,4 +190,9 @@ export class AgentSession implements SessionHost, OutboxSource {
   private audit(facts: Omit<AuditEntry, 'event'>, entry: AuditEntry): void {
     this.settings.audit.record({ node: this.settings.node, ...facts, ...entry });
   }
+}
+
+function wireCodeOf(error: Error, otherwise: WireCode): WireCode {
+  const code = 'code' in error ? String(error.code) : '';
+  return code in wireCodes ? (code as WireCode) : otherwise;
 }

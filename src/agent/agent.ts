@@ -19,15 +19,22 @@ import { formatSession, readSession } from '../protocol/envelope.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import { Fifo } from '../protocol/fifo.ts';
 import { frameTypes } from '../protocol/frame.ts';
+import { MemoryBudget } from '../protocol/memory-budget.ts';
 import { AgentSession, type SessionSettings } from './agent-session.ts';
-import { type AgentLog, type AgentOptions, agentDefaults, noAudit, silentLog } from './options.ts';
+import { noMeter } from './meter.ts';
+import { type AgentLog, type AgentOptions, agentDefaults, limitsOf, noAudit, silentLog } from './options.ts';
 import { OwnerRules } from './owner-rules.ts';
+import { Penalties } from './penalties.ts';
 
 export interface Agent {
   readonly node: string;
   readonly instance: string;
   readonly sessionCount: number;
   readonly streamCount: number;
+  /** There is a link to the broker. */
+  readonly isConnected: boolean;
+  /** Held for streams, over all sessions. */
+  readonly bufferedBytes: number;
   /** Takes no new streams, waits until those open have ended or `timeoutMs` have passed, resets the rest, ends. */
   drain(timeoutMs: number): Promise<void>;
   /** Ends at once: streams are reset with ERR_STOPPED. */
@@ -59,7 +66,8 @@ class RunningAgent implements Agent {
   private readonly log: AgentLog;
   private readonly audit: AuditLog;
   private readonly settings: SessionSettings;
-  private readonly maxSessions: number;
+  private readonly memory: MemoryBudget;
+  private readonly penalties = new Penalties();
   private readonly keeper: LinkKeeper;
   private readonly outbox = new Outbox();
   private readonly sessions = new Map<bigint, AgentSession>();
@@ -77,9 +85,18 @@ class RunningAgent implements Agent {
     this.node = options.node;
     this.instance = options.instance ?? nanoid(12);
     this.log = options.log ?? silentLog;
-    this.maxSessions = settings.maxSessions;
+    const limits = limitsOf(options);
+    this.memory = new MemoryBudget(limits.maxBufferedBytes);
     this.audit = options.audit ?? noAudit;
-    this.settings = { ...settings, allow: new OwnerRules(options.allow), audit: this.audit, log: this.log };
+    this.settings = {
+      ...settings,
+      allow: new OwnerRules(options.allow),
+      audit: this.audit,
+      log: this.log,
+      limits,
+      memory: this.memory,
+      meter: options.meter ?? noMeter,
+    };
     const { version, routes = [] } = options;
     const query = {
       node: this.node,
@@ -104,6 +121,14 @@ class RunningAgent implements Agent {
     let count = 0;
     for (const { session } of this.sessions.values()) count += session.streamCount;
     return count;
+  }
+
+  get isConnected(): boolean {
+    return this.hello !== undefined && this.keeper.link !== undefined;
+  }
+
+  get bufferedBytes(): number {
+    return this.memory.heldBytes;
   }
 
   start(signal: AbortSignal | undefined): Promise<void> {
@@ -228,17 +253,20 @@ class RunningAgent implements Agent {
     try {
       const attach = parsePayload(attachSchema, payload);
       principal = attach.principal;
-      const session = this.sessions.get(id) ?? this.begin(id, attach);
+      const known = this.sessions.get(id);
+      const session = known ?? this.begin(id, attach);
       if (session.principal !== attach.principal) {
         throw new FairleadError('ERR_PRINCIPAL', 'the session belongs to another principal');
       }
       this.attached.add(id);
       this.keeper.link?.sendControl(frameTypes.ATTACH, id);
       if (this.hello !== undefined) session.attached(attach, this.hello);
+      if (known !== undefined) this.settings.meter.sessionResumed();
     } catch (error) {
       if (!(error instanceof FairleadError)) throw error;
       this.attached.delete(id);
       this.sessions.get(id)?.detached();
+      this.settings.meter.sessionRefused(error.code);
       this.log.warn(
         { event: 'session-refused', session: formatSession(id), code: error.code },
         'session refused',
@@ -258,13 +286,12 @@ class RunningAgent implements Agent {
   private begin(id: bigint, attach: Attach): AgentSession {
     if (this.ended.has(id)) throw new FairleadError('ERR_SESSION_LOST', 'the session has ended');
     if (this.state === 'draining') throw new FairleadError('ERR_DRAINING', 'the agent takes no new sessions');
-    if (this.sessions.size >= this.maxSessions) {
-      throw new FairleadError('ERR_STREAM_LIMIT', `the agent has ${this.maxSessions} sessions, its limit`);
-    }
+    this.refuseIfTooMany(attach.principal);
     const session = new AgentSession(id, attach, this.settings, this.outbox, (_, error) =>
       this.forget(id, error),
     );
     this.sessions.set(id, session);
+    this.settings.meter.sessionBegan();
     this.log.info(
       { event: 'session-begin', session: formatSession(id), principal: attach.principal },
       'session',
@@ -272,6 +299,21 @@ class RunningAgent implements Agent {
     const { principal } = attach;
     this.recordSession(id, { event: 'session-opened', verdict: 'granted', principal });
     return session;
+  }
+
+  private refuseIfTooMany(principal: string): void {
+    const { maxSessions, maxSessionsPerPrincipal } = this.settings.limits;
+    if (this.penalties.isPunished(principal, performance.now()))
+      throw new FairleadError('ERR_RATE_LIMIT', 'a session of this principal went over a rate just now');
+    if (this.sessions.size >= maxSessions)
+      throw new FairleadError('ERR_STREAM_LIMIT', `the agent has ${maxSessions} sessions, its limit`);
+    let own = 0;
+    for (const session of this.sessions.values()) if (session.principal === principal) own++;
+    if (own >= maxSessionsPerPrincipal)
+      throw new FairleadError(
+        'ERR_STREAM_LIMIT',
+        `the principal has ${own} sessions at this agent, its limit`,
+      );
   }
 
   private recordSession(id: bigint, entry: AuditEntry): void {
@@ -302,6 +344,8 @@ class RunningAgent implements Agent {
     const session = this.sessions.get(id);
     if (session === undefined) return;
     this.sessions.delete(id);
+    this.settings.meter.sessionEnded(error.code);
+    if (error.code === 'ERR_RATE_LIMIT') this.penalties.punish(session.principal, performance.now());
     this.recordSession(id, { event: 'session-closed', principal: session.principal, code: error.code });
     this.log.info({ event: 'session-end', session: formatSession(id), code: error.code }, 'session over');
     this.ended.add(id);

@@ -2,6 +2,9 @@
 
 import type { AuditLog } from '../files/audit-log.ts';
 import type { BrokerAccess } from '../link/link.ts';
+import { FairleadError } from '../protocol/errors.ts';
+import { type AgentLimits, agentLimits } from './limits.ts';
+import type { Meter } from './meter.ts';
 
 /** The part of a logger that the agent needs; a pino logger is one. Every line has a stable `event` name. */
 export interface AgentLog {
@@ -11,7 +14,7 @@ export interface AgentLog {
   error(fields: object, message: string): void;
 }
 
-export interface AgentOptions extends BrokerAccess {
+export interface AgentOptions extends BrokerAccess, Partial<AgentLimits> {
   /** The node that this agent serves; its token must be for that node. */
   readonly node: string;
   /** What dialers may reach: see allow.ts and owner-rules.ts. Nothing else is reachable. */
@@ -27,12 +30,10 @@ export interface AgentOptions extends BrokerAccess {
   readonly version?: string;
   /** Longest that a dial may take, resolution included, in ms. Default 10,000. */
   readonly dialTimeoutMs?: number;
-  /** Sessions at once; more are refused. Default 1024. */
-  readonly maxSessions?: number;
   /** How long a silent dialer may take to come back, in ms. Default 60,000. */
   readonly resumeWindowMs?: number;
-  /** OPEN frames that one session may send in a second. Default 10,000. */
-  readonly maxOpensPerSecond?: number;
+  /** Counts what happens. Default: nobody. */
+  readonly meter?: Meter;
   /** Gives up waiting for the first link. */
   readonly signal?: AbortSignal;
 }
@@ -40,10 +41,21 @@ export interface AgentOptions extends BrokerAccess {
 export const agentDefaults = {
   version: 'dev',
   dialTimeoutMs: 10_000,
-  maxSessions: 1024,
   resumeWindowMs: 60_000,
-  maxOpensPerSecond: 10_000,
 } as const;
+
+/** @throws FairleadError ERR_CONFIG that names the limit which is out of its range */
+export function limitsOf(options: Partial<AgentLimits>): AgentLimits {
+  const limits = {} as { -readonly [Name in keyof AgentLimits]: number };
+  for (const name of Object.keys(agentLimits) as (keyof AgentLimits)[]) {
+    const { least, most, standard } = agentLimits[name];
+    const value = options[name] ?? standard;
+    if (!Number.isInteger(value) || value < least || value > most)
+      throw new FairleadError('ERR_CONFIG', `agent limit "${name}": a whole number from ${least} to ${most}`);
+    limits[name] = value;
+  }
+  return limits;
+}
 
 export const noAudit: AuditLog = { record() {} };
 

@@ -9,4 +9,4 @@ export { defaultPrefix, type NatsOptions } from './nats/options.ts';
 export { type Broker, startBroker } from './node.ts';
 export type { BrokerOptions } from './node-options.ts';
 export { makeKeyPair } from './signing-key.ts';
-export { type ProxyHeader, proxyHeaders } from './source.ts';
+export { type ProxyHeader, parseRange, proxyHeaders } from './source.ts';

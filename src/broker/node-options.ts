@@ -64,6 +64,8 @@ export interface BrokerOptions extends OptionalSettings {
   readonly audit?: AuditLog | undefined;
   /** Default: plain HTTP. */
   readonly tls?: ServerTls | undefined;
+  /** Where /metrics is. Default: on this very listener, for those who ask from loopback. */
+  readonly metrics?: { readonly host: string; readonly port: number } | 'off' | undefined;
   /** Other replicas are met over NATS. Default: this process is the only one. */
   readonly nats?: NatsOptions | undefined;
   /** A pino logger, for one. Default: silent. */

@@ -5,6 +5,8 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import type { WebSocket } from 'ws';
+import { type MetricsListener, metricsPath, serveMetrics } from '../metrics/listener.ts';
+import type { Metrics } from '../metrics/registry.ts';
 import { closeCodes } from '../protocol/errors.ts';
 import { BrokerAudit } from './audit.ts';
 import { bounded } from './broker-log.ts';
@@ -17,6 +19,7 @@ import { Intake } from './intake.ts';
 import { KeepAlive } from './keep-alive.ts';
 import { tagOf } from './link.ts';
 import { MemorySwitchboard } from './memory-switchboard.ts';
+import { asksFromLoopback, brokerMetrics } from './metrics.ts';
 import { NatsReplicas } from './nats/nats-replicas.ts';
 import { NodeLink } from './node-link.ts';
 import { type BrokerOptions, type BrokerSettings, issuersOf, logOf, parseSettings } from './node-options.ts';
@@ -33,6 +36,8 @@ import { Sources } from './source.ts';
 export interface Broker {
   /** The bound address. */
   readonly address: AddressInfo;
+  /** Where /metrics is, if on a listener of its own. */
+  readonly metricsAddress: AddressInfo | undefined;
   /** Where peers connect: `ws://` or `wss://`, host and port. */
   readonly url: string;
   readonly counters: Counters;
@@ -102,6 +107,12 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       return { nodes: listNodes(relay.switchboard, question), isWhole: true };
     },
   });
+  let metrics: Metrics | undefined;
+  // Made when first asked for: measuring the event loop is not free.
+  const figures = () => {
+    metrics ??= brokerMetrics({ version: settings.version, relay, intake, pressure, isDraining });
+    return metrics;
+  };
   const server = createHttpServer(options, settings, async (request, { incoming }) => {
     const source = requests.sourceOf(incoming);
     try {
@@ -110,6 +121,11 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       if (!(error instanceof Refusal)) throw error;
       counters.refused[error.why]++;
       return error.toResponse();
+    }
+    const isMetrics = options.metrics === undefined && new URL(request.url).pathname === metricsPath;
+    if (isMetrics && request.method === 'GET' && asksFromLoopback(incoming)) {
+      const headers = { 'content-type': figures().contentType };
+      return new Response(await figures().render(), { headers });
     }
     const response = await routes.fetch(request);
     if (response.status === 401) await requests.failed(source);
@@ -210,7 +226,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     await Promise.all([linksGone(closeGraceMs), replicas?.close()]);
     for (const link of links) link.terminate();
     server.closeAllConnections();
-    await closed;
+    await Promise.all([closed, metricsListener?.close()]);
     log.info({ event: 'broker-closed' }, 'broker closed');
   }
 
@@ -230,13 +246,21 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     return close();
   }
 
+  let metricsListener: MetricsListener | undefined;
   const address = await listen(server, settings);
+  try {
+    if (typeof options.metrics === 'object') metricsListener = await serveMetrics(options.metrics, figures());
+  } catch (error) {
+    await close();
+    throw error;
+  }
   server.on('error', (error) => {
     log.error({ event: 'server-failed', error: bounded(error.message) }, 'the HTTP server reports an error');
   });
   const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
   const url = `${options.tls === undefined ? 'ws' : 'wss'}://${host}:${address.port}`;
-  return { address, url, counters, relay, intake, drain, close };
+  const metricsAddress = metricsListener?.address;
+  return { address, metricsAddress, url, counters, relay, intake, drain, close };
 }
 
 function createHttpServer(

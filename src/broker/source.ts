@@ -90,7 +90,8 @@ function parse(address: string): Address | undefined {
   return isKnown ? ipaddr.process(address) : undefined;
 }
 
-function parseRange(text: string): [Address, number] {
+/** An address, or a CIDR. @throws FairleadError ERR_CONFIG */
+export function parseRange(text: string): [Address, number] {
   const [address = '', bits, ...rest] = text.split('/');
   const parsed = parse(address);
   const most = parsed?.kind() === 'ipv4' ? 32 : 128;

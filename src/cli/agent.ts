@@ -2,22 +2,32 @@
 // back, too: local ports whose connections another node's agent makes.
 
 import { type Command, Option } from 'commander';
-import { startAgent } from '../agent/index.ts';
+import { type AgentLimits, AgentMetrics, agentLimits, startAgent } from '../agent/index.ts';
 import { openAuditFile } from '../files/audit-log.ts';
-import { type ForwardSpec, parseNode, parseReverse } from './address.ts';
+import { type MetricsListener, serveMetrics } from '../metrics/listener.ts';
+import {
+  type ForwardSpec,
+  formatAddress,
+  type HostPort,
+  parseListen,
+  parseNode,
+  parseReverse,
+} from './address.ts';
 import { addBrokerOptions, brokerAccess } from './credentials.ts';
 import { parseSeconds } from './duration.ts';
+import { addLimitOptions, limitsGiven } from './limit-options.ts';
 import { type AuditOptions, addAuditOption, addLogOption, createLog, type LogOptions } from './log.ts';
 import { openReverse, type ReverseOptions } from './reverse.ts';
 import { firstSignal } from './signals.ts';
 import { version } from './version.ts';
 
-interface AgentCommandOptions extends ReverseOptions, AuditOptions, LogOptions {
+interface AgentCommandOptions extends ReverseOptions, AuditOptions, LogOptions, Partial<AgentLimits> {
   readonly node: string;
   readonly allow: string[];
   readonly route?: string[];
   readonly instance?: string;
   readonly drain: number;
+  readonly metrics?: HostPort;
 }
 
 export function addAgentCommand(program: Command): void {
@@ -49,6 +59,11 @@ export function addAgentCommand(program: Command): void {
         .argParser(parseSeconds)
         .default(30),
     )
+    .option(
+      '--metrics <address>',
+      'HOST:PORT to serve /metrics on, to whoever asks (default: nowhere)',
+      parseListen,
+    )
     .addHelpText(
       'after',
       [
@@ -67,6 +82,7 @@ export function addAgentCommand(program: Command): void {
     );
   addBrokerOptions(command);
   addAuditOption(command);
+  addLimitOptions(command, agentLimits);
   addLogOption(command).action(runAgent);
 }
 
@@ -78,7 +94,11 @@ async function runAgent(options: AgentCommandOptions): Promise<void> {
   const told = firstSignal().finally(() => stop.abort());
   // Before the agent registers: whoever sees the node knows that its ports are open.
   const listeners = await openReverse(options, log);
+  const meter = options.metrics === undefined ? undefined : new AgentMetrics(version);
+  let metrics: MetricsListener | undefined;
   try {
+    if (meter !== undefined && options.metrics !== undefined)
+      metrics = await serveMetrics(options.metrics, meter.metrics);
     const agent = await startAgent({
       ...access,
       node: options.node,
@@ -86,6 +106,8 @@ async function runAgent(options: AgentCommandOptions): Promise<void> {
       version,
       log,
       signal: stop.signal,
+      ...limitsGiven(agentLimits, options),
+      ...(meter === undefined ? {} : { meter }),
       ...(audit === undefined ? {} : { audit }),
       ...(options.route === undefined ? {} : { routes: options.route }),
       ...(options.instance === undefined ? {} : { instance: options.instance }),
@@ -95,11 +117,14 @@ async function runAgent(options: AgentCommandOptions): Promise<void> {
       throw error;
     });
     if (agent === undefined) return;
-    log.info({ listen: listeners.addresses, node: agent.node, instance: agent.instance }, 'ready');
+    meter?.watch(agent);
+    const listen = [...listeners.addresses];
+    if (metrics !== undefined) listen.push(formatAddress(metrics.address.address, metrics.address.port));
+    log.info({ listen, node: agent.node, instance: agent.instance }, 'ready');
     const signal = await told;
     log.info({ signal, seconds: options.drain }, 'draining');
     await Promise.all([agent.drain(options.drain * 1000), listeners.drain(options.drain * 1000)]);
   } finally {
-    await listeners.close();
+    await Promise.all([listeners.close(), metrics?.close()]);
   }
 }

@@ -12,6 +12,7 @@ import {
   type NatsOptions,
   openAuth,
   type ProxyHeader,
+  parseRange,
   proxyHeaders,
   startBroker,
 } from '../broker/index.ts';
@@ -25,6 +26,7 @@ import { readPrivate, readText } from './credentials.ts';
 import { Failure, UsageError } from './failure.ts';
 import { addLimitOptions, limitsGiven } from './limit-options.ts';
 import { type AuditOptions, addAuditOption, addLogOption, createLog, type LogOptions } from './log.ts';
+import { type MetricsAddress, parseMetricsAddress } from './metrics-address.ts';
 import { firstSignal } from './signals.ts';
 import { version } from './version.ts';
 
@@ -42,6 +44,7 @@ interface BrokerCommandOptions extends AuthOptions, AuditOptions, LogOptions, Pa
   readonly natsCert?: string;
   readonly natsKey?: string;
   readonly natsPrefix: string;
+  readonly metrics?: MetricsAddress;
   readonly trustedProxy?: string[];
   readonly proxyHeader: ProxyHeader;
 }
@@ -76,8 +79,14 @@ export function addBrokerCommand(program: Command): void {
       defaultPrefix,
     )
     .option(
+      '--metrics <address>',
+      'HOST:PORT of a listener of its own for /metrics, or "off" (default: on --listen, for loopback only)',
+      parseMetricsAddress,
+    )
+    .option(
       '--trusted-proxy <cidr...>',
       'load balancer whose word about who connects is believed, repeatable: an address or CIDR',
+      parseProxy,
     )
     .addOption(
       new Option('--proxy-header <name>', 'the header that trusted proxies append to')
@@ -108,6 +117,11 @@ export function addBrokerCommand(program: Command): void {
   addLogOption(command).action(runBroker);
 }
 
+function parseProxy(text: string, before: string[] = []): string[] {
+  parseRange(text);
+  return [...before, text];
+}
+
 async function runBroker(options: BrokerCommandOptions): Promise<void> {
   const log = await createLog(options);
   if ((options.tlsCert === undefined) !== (options.tlsKey === undefined))
@@ -122,7 +136,12 @@ async function runBroker(options: BrokerCommandOptions): Promise<void> {
     throw error instanceof FairleadError ? new Failure(error.message) : error;
   });
   log.info(
-    { listen: [formatAddress(broker.address.address, broker.address.port)], url: broker.url },
+    {
+      listen: [broker.address, ...(broker.metricsAddress === undefined ? [] : [broker.metricsAddress])].map(
+        ({ address, port }) => formatAddress(address, port),
+      ),
+      url: broker.url,
+    },
     'ready',
   );
   const signal = await firstSignal();
@@ -149,6 +168,7 @@ async function startWith(
     version,
     tls: certificate === undefined ? undefined : { ...certificate.value(), onChanged: certificate.onChanged },
     ...limitsGiven(brokerLimits, options),
+    metrics: options.metrics,
     trustedProxies: options.trustedProxy,
     proxyHeader: options.proxyHeader,
     nats: await natsOptions(options, log),

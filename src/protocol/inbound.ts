@@ -17,6 +17,8 @@ export interface InboundEvents {
   oweAcknowledgement(stream: Stream, bytes: number): void;
   endIfDone(stream: Stream): void;
   refuse(stream: Stream, code: WireCode, reason: string): void;
+  /** False while what the process may hold is used up. */
+  mayHold(bytes: number): boolean;
 }
 
 export class StreamInbound {
@@ -67,6 +69,12 @@ export class StreamInbound {
     else this.onAccept(stream, frame);
   }
 
+  /** `bytes` more are with the reader, or fewer. */
+  hold(bytes: number): void {
+    this.bufferedBytes += bytes;
+    if (this.limits.memory !== undefined) this.limits.memory.heldBytes += bytes;
+  }
+
   /** The limit that came with OPEN. */
   grantAtOpen(stream: Stream, limit: number): void {
     stream.send.limit = 0;
@@ -100,11 +108,13 @@ export class StreamInbound {
   }
 
   private deliver(stream: Stream, fresh: Uint8Array): void {
-    if (this.bufferedBytes + fresh.length > this.limits.maxBufferedBytes) {
-      this.events.refuse(stream, 'ERR_BUFFER_LIMIT', 'the session buffers too much that nobody reads');
+    const isOver = this.bufferedBytes + fresh.length > this.limits.maxBufferedBytes;
+    if (isOver || !this.events.mayHold(fresh.length)) {
+      const whose = isOver ? 'the session buffers' : 'all sessions together buffer';
+      this.events.refuse(stream, 'ERR_BUFFER_LIMIT', `${whose} too much that nobody reads`);
       return;
     }
-    this.bufferedBytes += fresh.length;
+    this.hold(fresh.length);
     stream.receive.received += fresh.length;
     this.events.oweAcknowledgement(stream, fresh.length);
     // A short payload must not keep a long message alive: credit counts payload bytes only.

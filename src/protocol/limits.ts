@@ -1,5 +1,7 @@
 // What one session may use, and the constants both ends must agree on. Every bound of the core is here.
 
+import type { MemoryBudget } from './memory-budget.ts';
+
 /** Credit that a dialer has on a new stream before the agent has granted any, in bytes. Part of the protocol. */
 export const initialWindowBytes = 262_144;
 
@@ -28,6 +30,13 @@ export interface SessionLimits {
   readonly maxOpensPerSecond: number;
   /** RESET frames accepted in any one second; more end the session (CVE-2023-44487). Default 5,000. */
   readonly maxResetsPerSecond: number;
+  /**
+   * Frames without data (PING, SYNC, CREDIT, FIN, those of unknown types, …) accepted in any one second; more end
+   * the session. Default 100,000.
+   */
+  readonly maxControlFramesPerSecond: number;
+  /** What this session shares with others of its process. Default: nothing, only its own bounds hold. */
+  readonly memory?: MemoryBudget;
 }
 
 export const defaultLimits: SessionLimits = {
@@ -40,6 +49,7 @@ export const defaultLimits: SessionLimits = {
   highWaterBytes: 262_144,
   maxOpensPerSecond: 10_000,
   maxResetsPerSecond: 5_000,
+  maxControlFramesPerSecond: 100_000,
 };
 
 /** Counts events of one kind per second of the session's own clock. */

@@ -45,6 +45,8 @@ export interface OutboundEvents {
   retired(bytes: Uint8Array): void;
   /** Frames of the stream were written that it may have been waiting for to end. */
   written(stream: Stream): void;
+  /** False while what the process may hold is used up. */
+  mayHold(bytes: number): boolean;
 }
 
 export class Outbound {
@@ -180,7 +182,9 @@ export class Outbound {
 
   /** Tells a writer that waits, once there is room. */
   relieve(stream: Stream): void {
-    if (stream.waiting && stream.send.unsent < this.highWaterBytes / 2) {
+    if (!stream.waiting || stream.send.unsent >= this.highWaterBytes / 2) return;
+    // Where memory is short, one read at a time: the next once the peer has all of the last.
+    if (this.events.mayHold(0) || stream.bufferedBytes === 0) {
       stream.waiting = false;
       stream.handler.writable();
     }

@@ -77,6 +77,7 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
   private readonly seen = new SeenIds();
   private readonly opens: PerSecond;
   private readonly resets: PerSecond;
+  private readonly controls: PerSecond;
   private readonly outbound: Outbound;
   private readonly unsettledStreams: Unsettled;
   private readonly acks: Acknowledgements;
@@ -94,6 +95,8 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
   private peerLeaving = false;
 
   private growthBytes = 0;
+  /** Written and not acknowledged, over all streams. */
+  private unacknowledgedBytes = 0;
   private lastHeardMs: number;
   private keepAliveAtMs = Number.POSITIVE_INFINITY;
   private resyncs = 0;
@@ -107,12 +110,14 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
     this.highWaterBytes = this.limits.highWaterBytes;
     this.opens = new PerSecond(this.limits.maxOpensPerSecond);
     this.resets = new PerSecond(this.limits.maxResetsPerSecond);
+    this.controls = new PerSecond(this.limits.maxControlFramesPerSecond);
     this.outbound = new Outbound(id, this.highWaterBytes, this);
     this.unsettledStreams = new Unsettled(this.outbound);
     this.acks = new Acknowledgements((stream) => this.outbound.owe(stream, due.credit));
     this.inbound = new StreamInbound(role, this.outbound, this.unsettledStreams, this.limits, this);
     this.begun = role === 'dialer';
     this.lastHeardMs = host.now();
+    if (this.limits.memory !== undefined) this.limits.memory.sessions += 1;
   }
 
   // ── figures ──────────────────────────────────────────────────────────────────────────────────────
@@ -332,15 +337,31 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
   consumed(stream: Stream, bytes: number): void {
     const half = stream.receive;
     const taken = Math.min(bytes, half.buffered);
-    this.inbound.bufferedBytes -= taken;
+    this.inbound.hold(-taken);
     const pathMs = (this.rttMs ?? 0) + windowSlackMs;
     const pool = this.limits.maxGrowthBytes - this.growthBytes;
     this.growthBytes += half.consume(taken, this.host.now(), pathMs, this.limits.maxStreamWindowBytes, pool);
     if (half.creditDue && !half.ended) this.outbound.owe(stream, due.credit);
   }
 
+  mayHold(bytes: number): boolean {
+    const { memory } = this.limits;
+    return memory === undefined || memory.allows(this.bufferedBytes + this.unacknowledgedBytes, bytes);
+  }
+
+  /** Takes note of what the stream keeps for sending, for the first time or again. */
+  private book(stream: Stream): void {
+    const bytes = stream.bufferedBytes;
+    if (bytes === stream.bookedBytes) return;
+    const more = bytes - stream.bookedBytes;
+    stream.bookedBytes = bytes;
+    this.unacknowledgedBytes += more;
+    if (this.limits.memory !== undefined) this.limits.memory.heldBytes += more;
+  }
+
   /** Both sides have finished and both know it: forget the stream, once its last frame was pulled. */
   endIfDone(stream: Stream): void {
+    this.book(stream);
     const half = stream.send;
     if (stream.state !== 'open' || !stream.receive.ended || !half.finished) return;
     if (half.acked !== half.total || stream.due !== 0) return;
@@ -352,6 +373,12 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
 
   private onFrame(frame: Frame): void {
     if (this.over) return;
+    const isData = frame.type === frameTypes.DATA && frame.payload.length > 0;
+    if (!isData && !this.controls.allow(this.host.now())) {
+      const { maxControlFramesPerSecond: most } = this.limits;
+      this.fail('ERR_RATE_LIMIT', `over ${most} frames without data in a second`, true);
+      return;
+    }
     if (frame.stream === 0) {
       this.onSessionFrame(frame);
     } else if (!this.begun) {
@@ -421,6 +448,8 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
       // Not marked as seen: it was not dialled, and one that comes again may find room.
       const code = this.leaving === undefined ? 'ERR_STREAM_LIMIT' : 'ERR_DRAINING';
       this.outbound.answer(frame.stream, wireCodes[code]);
+    } else if (!this.mayHold(initialWindowBytes)) {
+      this.outbound.answer(frame.stream, wireCodes.ERR_BUFFER_LIMIT);
     } else {
       const request = decodeOpen(frame.payload);
       this.seen.add(frame.stream);
@@ -551,7 +580,8 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
   private release(stream: Stream): void {
     const half = stream.receive;
     this.outbound.drop(stream);
-    this.inbound.bufferedBytes -= half.buffered;
+    this.book(stream);
+    this.inbound.hold(-half.buffered);
     half.consumed += half.buffered;
     this.growthBytes -= half.grownBytes;
     half.windowBytes = initialWindowBytes;
@@ -579,6 +609,7 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
       this.remove(stream);
       handler.closed(error);
     }
+    if (this.limits.memory !== undefined) this.limits.memory.sessions -= 1;
     this.host.closed(error);
   }
 }

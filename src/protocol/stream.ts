@@ -63,6 +63,8 @@ export interface StreamOwner {
   resetByUser(stream: Stream, code: WireCode, reason: string): void;
   consumed(stream: Stream, bytes: number): void;
   readonly highWaterBytes: number;
+  /** False while what the process may hold is used up. */
+  mayHold(bytes: number): boolean;
 }
 
 export class Stream implements TargetStream {
@@ -89,6 +91,8 @@ export class Stream implements TargetStream {
   /** When the peer last moved this stream on, and how often it was asked since. */
   progressAtMs = 0;
   probes = 0;
+  /** What the session has in its books of {@link bufferedBytes}. */
+  bookedBytes = 0;
   rewoundTo = -1;
   rewoundAtMs = 0;
   /** OPEN, ACCEPT or RESET payload, kept for sending again. */
@@ -167,7 +171,8 @@ export class Stream implements TargetStream {
 
   private pressure(): boolean {
     this.owner.written(this);
-    if (this.send.unsent < this.owner.highWaterBytes) return true;
+    const isRoom = this.owner.mayHold(0) || this.bufferedBytes === 0;
+    if (isRoom && this.send.unsent < this.owner.highWaterBytes) return true;
     this.waiting = true;
     return false;
   }

@@ -97,6 +97,16 @@ describe.concurrent('wrong usage exits 2 with one line', () => {
       'goes with --listen',
     ],
     ['an address to listen on that is none', ['broker', '--listen', 'a:b'], 'not a port'],
+    ['an address for metrics that is none', ['broker', '--metrics', 'on'], 'not a port'],
+    ['a proxy that is no address', ['broker', '--trusted-proxy', 'lb.example'], 'not an address or a CIDR'],
+    ['a limit that is no number', ['broker', '--max-connections', 'many'], 'whole number'],
+    ['a limit below its least', ['broker', '--max-connections', '0'], 'least is 1'],
+    ['a size in a unit that there is not', ['broker', '--max-buffered-bytes', '64MB'], '"64MiB"'],
+    [
+      'a limit of the agent over its most',
+      [...agent, '--node', 'edge-1', '--allow', 'a:1', '--max-streams', '65537'],
+      'most is 65536',
+    ],
     [
       'a certificate without its key',
       ['broker', '--auth-secret-file', 'secret', '--tls-cert', 'x'],

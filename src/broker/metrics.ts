@@ -1,0 +1,105 @@
+// What a broker on Node tells Prometheus, and who may ask for it on the listener that is there for peers.
+
+import type { IncomingMessage } from 'node:http';
+import ipaddr from 'ipaddr.js';
+import { Metrics } from '../metrics/registry.ts';
+import type { Intake } from './intake.ts';
+import type { Relay } from './relay.ts';
+
+export interface BrokerFigures {
+  readonly version: string;
+  readonly relay: Relay;
+  readonly intake: Intake;
+  readonly pressure: { readonly bufferedBytes: number; readonly isHigh: boolean };
+  readonly isDraining: () => boolean;
+}
+
+/** Headers by which a proxy says that somebody else asks. */
+const proxyMarks = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via'] as const;
+
+/** True for whoever asks from this machine, and not through a proxy on it, which would ask for anybody. */
+export function asksFromLoopback({ socket, headers }: IncomingMessage): boolean {
+  const { remoteAddress = '' } = socket;
+  if (!ipaddr.isValid(remoteAddress) || ipaddr.process(remoteAddress).range() !== 'loopback') return false;
+  return proxyMarks.every((name) => headers[name] === undefined);
+}
+
+export function brokerMetrics({ version, relay, intake, pressure, isDraining }: BrokerFigures): Metrics {
+  const metrics = new Metrics(version);
+  const { counters, switchboard } = relay;
+  metrics.gauge('fairlead_links', 'Links that are open, by kind of peer.', 'kind', () => ({
+    agent: count(switchboard.agents()),
+    dial: switchboard.sessionCount,
+  }));
+  metrics.level('fairlead_nodes', 'Nodes with an agent here.', () => {
+    const nodes = new Set<string>();
+    for (const { tag } of switchboard.agents()) nodes.add(tag.node);
+    return nodes.size;
+  });
+  metrics.level(
+    'fairlead_sessions',
+    'Sessions whose dialer has a link here.',
+    () => switchboard.sessionCount,
+  );
+  metrics.total('fairlead_links_opened_total', 'Links opened.', () => counters.linksOpened);
+  metrics.totals(
+    'fairlead_links_closed_total',
+    'Links closed, by close code.',
+    'code',
+    () => counters.closed,
+  );
+  metrics.totals(
+    'fairlead_refusals_total',
+    'Requests and links refused, by reason.',
+    'reason',
+    () => counters.refused,
+  );
+  metrics.totals('fairlead_received_messages_total', 'Messages received, by kind of peer.', 'from', () => ({
+    agent: counters.messagesFromAgents,
+    dial: counters.messagesFromDialers,
+  }));
+  metrics.totals('fairlead_received_bytes_total', 'Bytes of messages received.', 'from', () => ({
+    agent: counters.bytesFromAgents,
+    dial: counters.bytesFromDialers,
+  }));
+  metrics.totals(
+    'fairlead_dropped_messages_total',
+    'Messages not passed on, by reason.',
+    'reason',
+    () => counters.dropped,
+  );
+  metrics.total(
+    'fairlead_pauses_total',
+    "Times that a dialer was paused because its agent's link was full.",
+    () => counters.pauses,
+  );
+  metrics.level(
+    'fairlead_buffered_bytes',
+    'Bytes that wait for peers to read, over all links.',
+    () => pressure.bufferedBytes,
+  );
+  metrics.level('fairlead_overloaded', '1 while new links are refused for want of memory.', () =>
+    pressure.isHigh ? 1 : 0,
+  );
+  metrics.level('fairlead_draining', '1 while the broker is shutting down.', () => (isDraining() ? 1 : 0));
+  metrics.level('fairlead_connections', 'TCP connections that are open.', () => intake.connections);
+  metrics.level(
+    'fairlead_unfinished_connections',
+    'Of these, connections on which no request has come yet.',
+    () => intake.unfinished,
+  );
+  metrics.total('fairlead_connections_accepted_total', 'TCP connections served.', () => intake.accepted);
+  metrics.totals(
+    'fairlead_connections_refused_total',
+    'TCP connections reset for a limit, by the limit.',
+    'limit',
+    () => intake.refused,
+  );
+  return metrics;
+}
+
+function count(things: Iterable<unknown>): number {
+  let sum = 0;
+  for (const _ of things) sum++;
+  return sum;
+}

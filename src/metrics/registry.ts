@@ -1,0 +1,83 @@
+// Figures as Prometheus reads them. Values are read when somebody asks; labels are from closed lists, so that
+// nothing a peer does makes a new series.
+
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+/** Counts by the one label that tells them apart. */
+export type Counts = Readonly<Record<string, number>>;
+
+export class Metrics {
+  readonly #registry = new Registry();
+
+  /** Figures of the process and its event loop come with every one. */
+  constructor(version: string) {
+    collectDefaultMetrics({ register: this.#registry });
+    this.gauge('fairlead_build_info', 'Always 1; the label tells which build this is.', 'version', () => ({
+      [version]: 1,
+    }));
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  render(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  /** What only grows, as a total that somebody else keeps. `name` ends in `_total`. */
+  total(name: string, help: string, read: () => number): void {
+    new Counter({
+      name,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
+  }
+
+  totals(name: string, help: string, label: string, read: () => Counts): void {
+    new Counter({
+      name,
+      help,
+      labelNames: [label],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const [value, count] of Object.entries(read())) this.inc({ [label]: value }, count);
+      },
+    });
+  }
+
+  gauge(name: string, help: string, label: string, read: () => Counts): void {
+    new Gauge({
+      name,
+      help,
+      labelNames: [label],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const [value, count] of Object.entries(read())) this.set({ [label]: value }, count);
+      },
+    });
+  }
+
+  level(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+
+  /** `name` ends in its unit. Answers what to call with each value. */
+  histogram(name: string, help: string, buckets: readonly number[]): (value: number) => void {
+    const histogram = new Histogram({ name, help, buckets: [...buckets], registers: [this.#registry] });
+    return (value) => histogram.observe(value);
+  }
+}
