@@ -106,6 +106,41 @@ test('a deploy that drops every link breaks no stream', { timeout: 120_000 }, as
   await expect.poll(async () => (await client.nodes()).map(({ node }) => node)).toContain(it.node);
 });
 
+test('a directory that is behind hinders no dial, and heals by itself', { timeout: 120_000 }, async () => {
+  const variables = { DIRECTORY_REFRESH_SECONDS: '10', DIRECTORY_SHARDS: '3' };
+  const own = await EdgeBroker.start(rig, variables);
+  await using it = new Peers(
+    { agentUrl: own.url, dialUrl: own.url, kill: (node) => own.abort(node) },
+    'behind',
+  );
+  const port = await it.echoTarget();
+  const agent = await it.agent();
+  const client = await it.client();
+  const list = async () => (await client.nodes()).map(({ node }) => node).sort();
+  await expect.poll(list).toEqual([it.node]);
+  const [known] = await client.nodes();
+  if (known === undefined) throw new Error('the node was listed a moment ago');
+  const instances = known.instances.map((instance) => ({ ...instance, routes: [] }));
+  /** It forgets the one that is there, and believes in another that is not. */
+  const mislead = async () => {
+    await own.tellDirectory({ node: it.node, summary: null });
+    await own.tellDirectory({ node: 'ghost', summary: { node: 'ghost', instances } });
+    expect(await list()).toEqual(['ghost']);
+  };
+  await mislead();
+  const socket = await it.dial(client, port);
+  socket.write('as ever');
+  expect(String((await once(socket, 'data'))[0])).toBe('as ever');
+  const ghost = client.dial({ node: 'ghost', host: '127.0.0.1', port });
+  await expect(ghost).rejects.toMatchObject({ code: 'ERR_NODE_UNREACHABLE' });
+  // Nobody dials, and still what is wrong goes away.
+  await mislead();
+  await expect.poll(list, { timeout: 60_000, interval: 500 }).toEqual([it.node]);
+  await agent.close();
+  await expect.poll(list).toEqual([]);
+  await own.program.kill('SIGTERM');
+});
+
 test('wrangler takes the configuration: a dry run of deploy, and dev serves it', {
   timeout: 120_000,
 }, async () => {

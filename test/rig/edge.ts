@@ -1,6 +1,7 @@
 // The Worker on the real edge runtime, and what tests may do to its objects.
 
 import { fileURLToPath } from 'node:url';
+import type { Report } from '../../src/broker/edge/internal.ts';
 import type { Program, Rig } from './rig.ts';
 
 const main = fileURLToPath(new URL('../../dist/scripts/edge/main.js', import.meta.url));
@@ -43,6 +44,13 @@ export class EdgeBroker {
     const before = await this.life(node);
     await fetch(`${this.origin}/test/abort?node=${node}`).catch(() => {});
     return (await this.life(node)) === before ? 0 : 1;
+  }
+
+  /** Tells the directory of a node what may not be so. `summary` null: no agent of it is connected. */
+  async tellDirectory(report: Report): Promise<void> {
+    const body = JSON.stringify(report);
+    const response = await fetch(`${this.origin}/test/report`, { method: 'PUT', body });
+    if (!response.ok) throw new Error(`the directory answered ${response.status}`);
   }
 
   /** A number that is another one in each life of the node's object, from its constructor to its end. */
