@@ -7,10 +7,11 @@ import { parseListen } from './address.ts';
 import { addBrokerOptions, type BrokerOptions, brokerAccess } from './credentials.ts';
 import { parseSeconds } from './duration.ts';
 import { UsageError } from './failure.ts';
+import { addTargetOptions, openProxy, type ProxyCommandOptions } from './gateway-proxy.ts';
 import { addLogOption, createLog, type LogOptions } from './log.ts';
 import { firstSignal } from './signals.ts';
 
-interface GatewayCommandOptions extends BrokerOptions, LogOptions {
+interface GatewayCommandOptions extends BrokerOptions, LogOptions, ProxyCommandOptions {
   readonly httpConnect?: GatewayAddress[];
   readonly dialTimeout: number;
   readonly drain: number;
@@ -29,6 +30,12 @@ export function addGatewayCommand(program: Command): void {
       ),
     )
     .addOption(
+      new Option(
+        '--proxy <address>',
+        'serve /proxy/nodes/… and /proxy/hosts/… over HTTP; repeatable',
+      ).argParser((text: string, before: GatewayAddress[] = []) => [...before, parseGatewayAddress(text)]),
+    )
+    .addOption(
       new Option('--dial-timeout <seconds>', 'longest that a dial takes').argParser(parseSeconds).default(10),
     )
     .addOption(
@@ -36,6 +43,7 @@ export function addGatewayCommand(program: Command): void {
         .argParser(parseSeconds)
         .default(30),
     );
+  addTargetOptions(command);
   addBrokerOptions(command);
   addLogOption(command).action(runGateway);
 }
@@ -47,16 +55,20 @@ function parseGatewayAddress(text: string): GatewayAddress {
 async function runGateway(options: GatewayCommandOptions): Promise<void> {
   const log = await createLog(options);
   const { httpConnect = [] } = options;
-  if (httpConnect.length === 0) throw new UsageError('nothing to listen on: add --http-connect ADDRESS');
+  if (httpConnect.length + (options.proxy ?? []).length === 0)
+    throw new UsageError('nothing to listen on: add --http-connect or --proxy');
   const dialTimeoutMs = Math.max(1, options.dialTimeout * 1000);
-  const broker = connect({ ...(await brokerAccess(options, log)), dialTimeoutMs });
+  const access = await brokerAccess(options, log);
+  const proxy = await openProxy(options, access, log);
+  const broker = connect({ ...access, dialTimeoutMs });
   try {
-    const gateway = await startGateway({ broker, httpConnect, dialTimeoutMs, log });
+    const gateway = await startGateway({ broker, httpConnect, proxy, dialTimeoutMs, log });
     log.info({ listen: gateway.addresses }, 'ready');
     const signal = await firstSignal();
     log.info({ signal, seconds: options.drain }, 'draining');
     await gateway.drain(options.drain * 1000);
   } finally {
+    proxy?.credentials.close();
     await broker.close();
   }
 }

@@ -128,7 +128,7 @@ async function readCertificate(files: CertificateFiles): Promise<CertificateMate
  *
  * @throws FairleadError ERR_CONFIG where there is none, or one that cannot be read: half a list is none
  */
-function parseAuthorities(pem: string): readonly string[] {
+export function parseAuthorities(pem: string): readonly string[] {
   if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(pem))
     throw config('this holds a private key, where only certificates belong');
   return certificatesIn(pem).map((certificate) => certificate.toString());
