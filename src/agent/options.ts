@@ -1,7 +1,7 @@
 // What an agent may be told, with the defaults.
 
 import type { AuditLog } from '../files/audit-log.ts';
-import type { BrokerAccess } from '../link/link.ts';
+import type { BrokerAccess } from '../link/broker-access.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import { type AgentLimits, agentLimits } from './limits.ts';
 import type { Meter } from './meter.ts';

@@ -52,7 +52,7 @@ export class BrokerAudit {
 }
 
 function factsOf(tag: LinkTag): Omit<AuditEntry, 'event'> {
-  const { principal, kind, node, id, tokenId } = tag;
+  const { principal, kind, node, id, tokenId, serial } = tag;
   const session = tag.kind === 'dial' ? tag.session : undefined;
-  return { principal, kind, node, link: id, session, instance: tag.instance, tokenId };
+  return { principal, kind, node, link: id, session, instance: tag.instance, tokenId, serial };
 }

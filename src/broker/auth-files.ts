@@ -5,7 +5,8 @@ import { dirname, resolve } from 'node:path';
 import { followFile } from '../files/followed-file.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import { type BrokerLog, bounded } from './broker-log.ts';
-import { type IssuerConfig, parseAuthConfig } from './identity-config.ts';
+import { type IdentifyCertificate, identifyByRules } from './identity-certificate.ts';
+import { type AuthConfig, type IssuerConfig, parseAuthConfig } from './identity-config.ts';
 import { parseDenyList, Revocations } from './identity-deny.ts';
 import { RemoteKeys } from './identity-jwks.ts';
 import { type KeySource, type PinnedKey, publicKeys, secretKey } from './identity-keys.ts';
@@ -22,7 +23,7 @@ export interface AuthSources {
   /** Claims that tokens of those issuers must have; a configuration says so for each of its own. */
   readonly issuer?: string | undefined;
   readonly audience?: string | undefined;
-  /** A list of issuers more: see identity-config.ts. Names of files are seen from where it is. */
+  /** A list of issuers more, and what certificates grant: see identity-config.ts. Names of files are seen from where it is. */
   readonly configFile?: string | undefined;
 }
 
@@ -52,6 +53,8 @@ export async function followDenyFile(
 
 export interface Auth {
   readonly issuers: readonly Issuer[];
+  /** Who client certificates are for; undefined where they are for nobody. */
+  readonly identify: IdentifyCertificate | undefined;
   /** Stops following the files. */
   close(): void;
 }
@@ -67,22 +70,24 @@ export async function openAuth(sources: AuthSources, log: BrokerLog): Promise<Au
   };
   try {
     const issuers: Issuer[] = [];
-    for (const config of await issuerConfigs(sources)) {
+    const { issuers: configs, certificates } = await configOf(sources);
+    for (const config of configs) {
       const { keys, file } = await keySource(config, log);
       if (file !== undefined) open.push(file);
       const { issuer, audience, leewaySeconds, prefix, grants } = config;
       const grantOf = grants === undefined ? undefined : grantByRules(grants);
       issuers.push({ keys, issuer, audience, leewaySeconds, prefix, grantOf });
     }
-    if (issuers.length === 0) throw new FairleadError('ERR_CONFIG', 'there is no key to check tokens with');
-    return { issuers, close };
+    if (issuers.length === 0 && certificates === undefined)
+      throw new FairleadError('ERR_CONFIG', 'there is no key to check tokens with');
+    return { issuers, identify: certificates && identifyByRules(certificates), close };
   } catch (error) {
     close();
     throw error;
   }
 }
 
-async function issuerConfigs(sources: AuthSources): Promise<IssuerConfig[]> {
+async function configOf(sources: AuthSources): Promise<AuthConfig> {
   const { secretFile, keyFiles = [], jwks = [], issuer, audience, configFile } = sources;
   const claims = { issuer, audience };
   const configs: IssuerConfig[] = [];
@@ -92,12 +97,13 @@ async function issuerConfigs(sources: AuthSources): Promise<IssuerConfig[]> {
     configs.push(
       /^https?:\/\//i.test(place) ? { jwksUrl: place, ...claims } : { jwksFile: place, ...claims },
     );
-  if (configFile === undefined) return configs;
+  if (configFile === undefined) return { issuers: configs, certificates: undefined };
   const file = await followFile(configFile, { parse: parseAuthConfig, failed() {} });
   file.close();
   const from = dirname(configFile);
   const at = (path: string | undefined) => (path === undefined ? undefined : resolve(from, path));
-  for (const config of file.value())
+  const { issuers, certificates } = file.value();
+  for (const config of issuers)
     configs.push({
       ...config,
       secretFile: at(config.secretFile),
@@ -106,7 +112,7 @@ async function issuerConfigs(sources: AuthSources): Promise<IssuerConfig[]> {
       jwksCaFile: at(config.jwksCaFile),
       jwksTokenFile: at(config.jwksTokenFile),
     });
-  return configs;
+  return { issuers: configs, certificates };
 }
 
 async function keySource(

@@ -37,11 +37,18 @@ interface DialAdmission {
 
 export type Admission = AgentAdmission | DialAdmission;
 
+/** Who a client certificate on the connection is for. @throws FairleadError ERR_UNAUTHORIZED */
+export type Caller = () => Identity;
+
 export interface Gate {
-  /** @throws Refusal 401, or 503 while there are no keys to check with */
-  authenticate(request: Request): Promise<Identity>;
+  /**
+   * A token, where the request has one, is all that counts; else the certificate, where the engine saw one.
+   *
+   * @throws Refusal 401, or 503 while there are no keys to check with
+   */
+  authenticate(request: Request, caller?: Caller): Promise<Identity>;
   /** Decides about a request for {@link agentPath} or {@link dialPath}. @throws Refusal */
-  authorizeUpgrade(request: Request): Promise<Admission>;
+  authorizeUpgrade(request: Request, caller?: Caller): Promise<Admission>;
 }
 
 const instanceSchema = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/);
@@ -78,12 +85,13 @@ const dialQuerySchema = z.object({
 });
 
 export function createGate(verify: VerifyToken, isDraining: () => boolean): Gate {
-  async function authenticate(request: Request): Promise<Identity> {
-    const token = /^bearer +([A-Za-z0-9._~+/=-]+) *$/i.exec(request.headers.get('authorization') ?? '')?.[1];
-    if (token === undefined)
+  async function authenticate(request: Request, caller?: Caller): Promise<Identity> {
+    const authorization = request.headers.get('authorization');
+    const token = /^bearer +([A-Za-z0-9._~+/=-]+) *$/i.exec(authorization ?? '')?.[1];
+    if (token === undefined && (authorization !== null || caller === undefined))
       throw new Refusal('unauthorized', 'a token is needed: send "Authorization: Bearer …"');
     try {
-      return await verify(token);
+      return token === undefined ? (caller as Caller)() : await verify(token);
     } catch (error) {
       if (!(error instanceof FairleadError)) throw error;
       // Not the token's fault: its bearer may come back with it.
@@ -92,7 +100,7 @@ export function createGate(verify: VerifyToken, isDraining: () => boolean): Gate
     }
   }
 
-  async function authorizeUpgrade(request: Request): Promise<Admission> {
+  async function authorizeUpgrade(request: Request, caller?: Caller): Promise<Admission> {
     const url = new URL(request.url);
     if (url.pathname !== agentPath && url.pathname !== dialPath)
       throw new Refusal('not-found', `links are opened at ${agentPath} and ${dialPath}`);
@@ -100,7 +108,7 @@ export function createGate(verify: VerifyToken, isDraining: () => boolean): Gate
       throw new Refusal('draining', 'this broker is shutting down: try another, or again soon');
     if (request.headers.has('origin'))
       throw new Refusal('origin', 'links are not for browsers: send no Origin header');
-    const identity = await authenticate(request);
+    const identity = await authenticate(request, caller);
     if (!offersSubprotocol(request))
       throw new Refusal('bad-request', `offer the subprotocol "${subprotocol}"`);
     try {

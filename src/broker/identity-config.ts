@@ -1,8 +1,9 @@
-// The list of issuers as a configuration says it: JSON in a file, or a variable at the edge. Checks all of it;
-// reads no file and fetches nothing.
+// Whose tokens and certificates are taken, as a configuration says it: JSON in a file. Checks all of it; reads no
+// file and fetches nothing.
 
 import * as z from 'zod';
 import { FairleadError } from '../protocol/errors.ts';
+import { type CertificateConfig, certificatesSchema } from './certificate-rules.ts';
 import { algorithmNames } from './identity-keys.ts';
 import { rulesSchema } from './identity-mapping.ts';
 
@@ -45,12 +46,25 @@ const issuerSchema = z
       context.addIssue('HS256 goes with secretFile, and nothing else does');
   });
 
-const configSchema = z.strictObject({ issuers: z.array(issuerSchema).min(1).max(32) });
+const configSchema = z
+  .strictObject({
+    issuers: z.array(issuerSchema).min(1).max(32).optional(),
+    /** What client certificates grant. Default: nothing. */
+    certificates: certificatesSchema.optional(),
+  })
+  .refine(({ issuers, certificates }) => issuers !== undefined || certificates !== undefined, {
+    error: 'this names neither "issuers" nor "certificates"',
+  });
 
 export type IssuerConfig = z.infer<typeof issuerSchema>;
 
+export interface AuthConfig {
+  readonly issuers: readonly IssuerConfig[];
+  readonly certificates: CertificateConfig | undefined;
+}
+
 /** @throws FairleadError ERR_CONFIG that names the field; never quotes what it holds */
-export function parseAuthConfig(text: string): readonly IssuerConfig[] {
+export function parseAuthConfig(text: string): AuthConfig {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -58,7 +72,10 @@ export function parseAuthConfig(text: string): readonly IssuerConfig[] {
     throw new FairleadError('ERR_CONFIG', 'this is not JSON');
   }
   const parsed = configSchema.safeParse(value);
-  if (parsed.success) return parsed.data.issuers;
+  if (parsed.success) {
+    const { issuers = [], certificates } = parsed.data;
+    return { issuers, certificates };
+  }
   const issue = parsed.error.issues[0];
   throw new FairleadError('ERR_CONFIG', `${issue?.path.join('.') || 'the file'}: ${issue?.message}`);
 }

@@ -9,6 +9,7 @@ export interface Denied {
   readonly kind: 'agent' | 'dial';
   readonly principal: string;
   readonly tokenId?: string | undefined;
+  readonly serial?: string | undefined;
   /** The node that an agent serves. */
   readonly node?: string | undefined;
 }
@@ -73,10 +74,11 @@ export class Revocations {
     this.#list = list;
   }
 
-  includes({ kind, principal, tokenId, node }: Denied): boolean {
+  includes({ kind, principal, tokenId, serial, node }: Denied): boolean {
     const list = this.#list;
     if (list === undefined) return false;
     if (tokenId !== undefined && list.jti.has(tokenId)) return true;
+    if (serial !== undefined && list.jti.has(serial)) return true;
     if (list.sub.has(principal)) return true;
     // A dialer is not guilty of the node that it dials.
     return kind === 'agent' && node !== undefined && list.node.has(node);

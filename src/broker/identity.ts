@@ -7,12 +7,14 @@ import { nodeNameSchema, nodePatternSchema } from './grants.ts';
 import { routesSchema } from './identity-routes.ts';
 
 interface CommonIdentity {
-  /** Whom the token is for: `sub`, after the prefix of its issuer. Sessions belong to it. */
+  /** Whom the token or certificate is for: its subject, after the prefix of the issuer. Sessions belong to it. */
   readonly principal: string;
-  /** Milliseconds since the epoch at which the token ends. */
+  /** Milliseconds since the epoch at which the token or certificate ends. */
   readonly expiresAt: number;
-  /** The claim `jti`, by which this one token can be revoked; undefined where it has none. */
+  /** The claim `jti`, or `sha256:` and a certificate's fingerprint, by which it can be revoked; undefined: it has none. */
   readonly tokenId?: string | undefined;
+  /** `serial:` and a certificate's serial number, by which it can be revoked too; undefined for tokens. */
+  readonly serial?: string | undefined;
 }
 
 export interface AgentIdentity extends CommonIdentity {

@@ -42,10 +42,11 @@ interface CommonTag {
   readonly principal: string;
   /** Milliseconds since the epoch. */
   readonly since: number;
-  /** Milliseconds since the epoch at which the token ends: later, where the peer has shown a newer one. */
+  /** Milliseconds since the epoch at which the token or certificate ends: later, where a newer token was shown. */
   expiresAt: number;
-  /** The token's claim `jti`, by which it can be revoked. */
+  /** By which the token or certificate can be revoked: see `Identity`. */
   tokenId?: string | undefined;
+  serial?: string | undefined;
   readonly version: string | undefined;
   /** The peer's own count of its links, which tells the newer of two wherever they end; 0 where it does not count. */
   readonly attempt: number;
@@ -110,6 +111,7 @@ export function agentTag(
     since: facts.since,
     expiresAt: identity.expiresAt,
     tokenId: identity.tokenId,
+    serial: identity.serial,
     version: facts.version,
     attempt: facts.attempt,
     node: identity.node,
@@ -138,6 +140,7 @@ export function dialTag(
     since: facts.since,
     expiresAt: identity.expiresAt,
     tokenId: identity.tokenId,
+    serial: identity.serial,
     version: facts.version,
     attempt: facts.attempt,
     node,

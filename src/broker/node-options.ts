@@ -4,6 +4,7 @@ import * as z from 'zod';
 import type { AuditLog } from '../files/audit-log.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import { type BrokerLog, silentLog } from './broker-log.ts';
+import type { IdentifyCertificate } from './identity-certificate.ts';
 import type { Revocations } from './identity-deny.ts';
 import { fixedKeys, secretKey } from './identity-keys.ts';
 import type { Issuer } from './identity-verifier.ts';
@@ -51,14 +52,16 @@ export type BrokerSettings = z.infer<typeof settingsSchema>;
 type OptionalSettings = { readonly [Name in keyof BrokerSettings]?: BrokerSettings[Name] | undefined };
 
 export interface BrokerOptions extends OptionalSettings {
-  /** Whose tokens are taken. There must be some, or `secret`. */
+  /** Whose tokens are taken. There must be some, or `secret`, or `identify`. */
   readonly issuers?: readonly Issuer[] | undefined;
   /** One issuer more: signs tokens; as its file has it. At least 32 bytes. */
   readonly secret?: string | Uint8Array | undefined;
   /** Claims that every token signed with `secret` must have. Default: any. */
   readonly issuer?: string | undefined;
   readonly audience?: string | undefined;
-  /** Who is refused, and whose links are closed, although the token is good. Default: nobody. */
+  /** Who a client certificate is for, with `tls.ca` to verify it with. Default: nobody is asked for one. */
+  readonly identify?: IdentifyCertificate | undefined;
+  /** Who is refused, and whose links are closed, although the token or certificate is good. Default: nobody. */
   readonly revocations?: Revocations | undefined;
   /** Who was let in and who was not. Default: nowhere. */
   readonly audit?: AuditLog | undefined;
@@ -85,10 +88,12 @@ export function parseSettings(options: BrokerOptions): BrokerSettings {
 }
 
 /** @throws FairleadError ERR_CONFIG where there is none, or the secret is too short. */
-export function issuersOf({ issuers = [], secret, issuer, audience }: BrokerOptions): readonly Issuer[] {
+export function issuersOf(options: BrokerOptions): readonly Issuer[] {
+  const { issuers = [], identify, secret, issuer, audience } = options;
   const all =
     secret === undefined ? issuers : [...issuers, { keys: fixedKeys([secretKey(secret)]), issuer, audience }];
-  if (all.length === 0) throw new FairleadError('ERR_CONFIG', 'a broker needs keys to check tokens with');
+  if (all.length === 0 && identify === undefined)
+    throw new FairleadError('ERR_CONFIG', 'a broker needs keys to check tokens with');
   return all;
 }
 

@@ -4,13 +4,15 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
-import { type Admission, agentPath, dialPath, type Gate, subprotocol } from './gate.ts';
+import { type Admission, agentPath, type Caller, dialPath, type Gate, subprotocol } from './gate.ts';
 import { Refusal } from './refusal.ts';
 
 export interface UpgraderOptions {
   readonly gate: Gate;
   /** Answers requests that carry an Upgrade header and are for something else. */
-  readonly fetch: (request: Request) => Response | Promise<Response>;
+  readonly fetch: (request: Request, incoming: IncomingMessage) => Response | Promise<Response>;
+  /** Who has shown a certificate. */
+  readonly callerOf: (incoming: IncomingMessage) => Caller | undefined;
   readonly isDraining: () => boolean;
   readonly maxMessageBytes: number;
   /** Longest that an upgrade may take, in milliseconds. */
@@ -98,8 +100,8 @@ export class Upgrader {
     const request = toRequest(incoming);
     const { pathname } = new URL(request.url);
     // RFC 9110 §7.8: a server may ignore an Upgrade that it has no use for, such as curl's offer of h2c.
-    if (pathname !== agentPath && pathname !== dialPath) return this.#options.fetch(request);
-    return this.#options.gate.authorizeUpgrade(request);
+    if (pathname !== agentPath && pathname !== dialPath) return this.#options.fetch(request, incoming);
+    return this.#options.gate.authorizeUpgrade(request, this.#options.callerOf(incoming));
   }
 
   #refuse(socket: Duplex, refusal: Refusal, url: string): void {

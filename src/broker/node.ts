@@ -10,6 +10,7 @@ import type { Metrics } from '../metrics/registry.ts';
 import { closeCodes } from '../protocol/errors.ts';
 import { BrokerAudit } from './audit.ts';
 import { bounded } from './broker-log.ts';
+import { type ClientCertificates, clientCertificates } from './client-certificates.ts';
 import type { Counters } from './counters.ts';
 import { listNodes } from './directory.ts';
 import { type Admission, createGate } from './gate.ts';
@@ -95,6 +96,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     link.terminate();
   });
 
+  const certificates = clientCertificates(options, isRevoked);
+  const callerOf = ({ socket }: IncomingMessage) => certificates?.callerOn(socket);
   const gate = createGate(verifyToken, isDraining);
   const routes = createRoutes({
     gate,
@@ -113,7 +116,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     metrics ??= brokerMetrics({ version: settings.version, relay, intake, pressure, isDraining });
     return metrics;
   };
-  const server = createHttpServer(options, settings, async (request, { incoming }) => {
+  const server = createHttpServer(options, settings, certificates, async (request, { incoming }) => {
     const source = requests.sourceOf(incoming);
     try {
       await requests.check(source);
@@ -127,14 +130,18 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       const headers = { 'content-type': figures().contentType };
       return new Response(await figures().render(), { headers });
     }
-    const response = await routes.fetch(request);
+    const response = await routes.fetch(request, { caller: callerOf(incoming) });
     if (response.status === 401) await requests.failed(source);
     return response;
   });
   intake.guard(server);
+  certificates?.onAuthoritiesChanged(() =>
+    relay.recheck(({ serial }) => serial !== undefined, Date.now() + settings.drainMs),
+  );
   const upgrader = new Upgrader({
     gate,
-    fetch: (request) => routes.fetch(request),
+    fetch: (request, incoming) => routes.fetch(request, { caller: callerOf(incoming) }),
+    callerOf,
     isDraining,
     maxMessageBytes: settings.maxMessageBytes,
     timeoutMs: settings.handshakeMs,
@@ -266,6 +273,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
 function createHttpServer(
   options: BrokerOptions,
   settings: BrokerSettings,
+  certificates: ClientCertificates | undefined,
   fetch: (request: Request, bindings: HttpBindings) => Promise<Response>,
 ): Server {
   const serverOptions = {
@@ -279,7 +287,8 @@ function createHttpServer(
     overrideGlobalObjects: false,
   });
   if (options.tls === undefined) return createServer(serverOptions, listener);
-  return createTlsServer(options.tls, { ...serverOptions, handshakeTimeout: settings.handshakeMs }, listener);
+  const tlsOptions = { ...serverOptions, handshakeTimeout: settings.handshakeMs };
+  return createTlsServer(options.tls, tlsOptions, listener, certificates);
 }
 
 async function listen(server: Server, settings: BrokerSettings): Promise<AddressInfo> {

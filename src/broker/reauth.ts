@@ -18,12 +18,12 @@ export async function renewalOf(
   tag: LinkTag,
   payload: Uint8Array,
   verify: VerifyToken,
-): Promise<Pick<LinkTag, 'expiresAt' | 'tokenId'>> {
+): Promise<Pick<LinkTag, 'expiresAt' | 'tokenId' | 'serial'>> {
   const identity = await verify(parsePayload(reauthSchema, payload).token);
   if (identity.principal !== tag.principal || identity.kind !== tag.kind)
     throw unauthorized('the newer token is for another principal');
   if (!hasSameGrants(tag, identity)) throw unauthorized('the newer token has other grants');
-  return { expiresAt: identity.expiresAt, tokenId: identity.tokenId };
+  return { expiresAt: identity.expiresAt, tokenId: identity.tokenId, serial: identity.serial };
 }
 
 function hasSameGrants(tag: LinkTag, identity: Identity): boolean {

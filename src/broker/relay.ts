@@ -196,16 +196,32 @@ export class Relay {
     for (const link of [...this.switchboard.links()]) this.#cut(link, code, reason, false);
   }
 
-  /** Closes the links whose token has ended. A peer with a newer token comes back and its sessions go on. */
+  /** Closes the links whose token or certificate has ended. A peer with a newer one comes back and its sessions go on. */
   expire(nowMs: number): void {
     for (const link of [...this.switchboard.links()])
-      if (link.tag.expiresAt <= nowMs) this.#cut(link, closeCodes.unauthorized, 'the token has expired');
+      if (link.tag.expiresAt <= nowMs)
+        this.#cut(link, closeCodes.unauthorized, `the ${credentialOf(link.tag)} has expired`);
+  }
+
+  /** Asks the peers of links that `isAffected` tells to come again; those that are here at `endsAtMs` have expired. */
+  recheck(isAffected: (tag: LinkTag) => boolean, endsAtMs: number): void {
+    const goAway = encodeControl(frameTypes.GOAWAY, controlSession, {
+      code: 'ERR_DRAINING',
+      reason: 'who is let in has changed: come again',
+    });
+    for (const link of this.switchboard.links()) {
+      if (!isAffected(link.tag)) continue;
+      link.tag.expiresAt = Math.min(link.tag.expiresAt, endsAtMs);
+      link.saveTag();
+      link.send(goAway);
+    }
   }
 
   /** Closes the links that `isRevoked` tells, as those of ended tokens are. */
   revoke(isRevoked: (tag: LinkTag) => boolean): void {
     for (const link of [...this.switchboard.links()])
-      if (isRevoked(link.tag)) this.#cut(link, closeCodes.unauthorized, 'the token was revoked');
+      if (isRevoked(link.tag))
+        this.#cut(link, closeCodes.unauthorized, `the ${credentialOf(link.tag)} was revoked`);
   }
 
   /** A message for `sessionHigh`, `sessionLow` found nobody: its sender is told, unless it does not read. */
@@ -570,6 +586,10 @@ function isBound(dialer: DialLink, agent: AgentLink): boolean {
 /** True where an agent here was told of this link. */
 function isPaired(dialer: DialLink): boolean {
   return dialer.tag.state === 'offered' || dialer.tag.state === 'accepted';
+}
+
+function credentialOf(tag: LinkTag): string {
+  return tag.serial === undefined ? 'token' : 'certificate';
 }
 
 function describeLink(link: BrokerLink): object {

@@ -1,10 +1,10 @@
 // The broker's HTTP routes, for any runtime that Hono runs on. Links are opened beside them, by the engine.
 
-import { Hono } from 'hono';
+import { type Context, Hono } from 'hono';
 import { type BrokerLog, bounded } from './broker-log.ts';
 import type { Counters } from './counters.ts';
 import type { NodeList, NodeQuestion, NodeSummary } from './directory.ts';
-import { agentPath, dialPath, type Gate } from './gate.ts';
+import { agentPath, type Caller, dialPath, type Gate } from './gate.ts';
 import { grantsNode } from './grants.ts';
 import { errorResponse, Refusal } from './refusal.ts';
 import { normalHost, resolveHost } from './resolve.ts';
@@ -21,10 +21,15 @@ export interface RoutesOptions {
   readonly findNode?: (node: string) => Promise<NodeSummary | undefined>;
 }
 
-export function createRoutes(options: RoutesOptions): Hono {
+/** What an engine knows of a request besides what is in it. */
+interface Surroundings {
+  readonly Bindings: { readonly caller?: Caller | undefined };
+}
+
+export function createRoutes(options: RoutesOptions): Hono<Surroundings> {
   const { gate, counters, log, isDraining, isCutOff, listNodes } = options;
   const findNode = options.findNode ?? (async (wanted) => (await listNodes({ node: wanted })).nodes[0]);
-  const app = new Hono();
+  const app = new Hono<Surroundings>();
 
   app.get('/healthz', (c) => c.json({ status: 'ok' }));
 
@@ -34,14 +39,14 @@ export function createRoutes(options: RoutesOptions): Hono {
   });
 
   app.get('/v1/nodes', async (c) => {
-    const patterns = await grantedNodes(c.req.raw);
+    const patterns = await grantedNodes(c);
     const { nodes, isWhole } = await listNodes({});
     const shown = nodes.filter(({ node }) => grantsNode(patterns, node));
     return c.json({ nodes: shown, ...(isWhole ? {} : { partial: true }) });
   });
 
   app.get('/v1/resolve', async (c) => {
-    const patterns = await grantedNodes(c.req.raw);
+    const patterns = await grantedNodes(c);
     const asked = c.req.query('host') ?? '';
     const host = normalHost(asked);
     if (host === undefined)
@@ -57,7 +62,7 @@ export function createRoutes(options: RoutesOptions): Hono {
 
   app.get('/v1/nodes/:node', async (c) => {
     const wanted = c.req.param('node');
-    if (!grantsNode(await grantedNodes(c.req.raw), wanted))
+    if (!grantsNode(await grantedNodes(c), wanted))
       throw new Refusal('forbidden', `this token does not grant the node "${bounded(wanted)}"`);
     const node = await findNode(wanted);
     if (node === undefined)
@@ -81,9 +86,9 @@ export function createRoutes(options: RoutesOptions): Hono {
     return errorResponse(500, 'ERR_CLOSED', 'the broker failed to answer: see its log');
   });
 
-  /** The patterns of the caller's dial token. */
-  async function grantedNodes(request: Request): Promise<readonly string[]> {
-    const identity = await gate.authenticate(request);
+  /** The patterns that the caller's dial token or certificate grants. */
+  async function grantedNodes(c: Context<Surroundings>): Promise<readonly string[]> {
+    const identity = await gate.authenticate(c.req.raw, c.env.caller);
     if (identity.kind !== 'dial') throw new Refusal('forbidden', 'a dial token is needed to list nodes');
     return identity.nodes;
   }

@@ -24,7 +24,10 @@ export function addAuthOptions(command: Command): Command {
       more,
     )
     .option('--auth-jwks <place>', 'JWK set with public keys: a file, or an https:// URL; repeatable', more)
-    .option('--auth-config <file>', 'JSON list of issuers, each with its keys, claims and grants')
+    .option(
+      '--auth-config <file>',
+      'JSON list of issuers, each with its keys, claims and grants, and of what certificates grant',
+    )
     .option('--issuer <name>', 'with these, but --auth-config: take only tokens that name this issuer')
     .option('--audience <name>', 'likewise: take only tokens that name this audience');
 }

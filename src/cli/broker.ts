@@ -34,6 +34,7 @@ interface BrokerCommandOptions extends AuthOptions, AuditOptions, LogOptions, Pa
   readonly listen: HostPort;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
+  readonly clientCa?: string;
   readonly denyFile?: string;
   readonly nats?: string[];
   readonly natsCreds?: string;
@@ -61,6 +62,10 @@ export function addBrokerCommand(program: Command): void {
     )
     .option('--tls-cert <file>', 'PEM certificate chain; with --tls-key, serve wss:// and https://; followed')
     .option('--tls-key <file>', 'PEM private key of --tls-cert')
+    .option(
+      '--client-ca <file>',
+      'PEM authorities of client certificates; "certificates" in --auth-config says what they grant; followed',
+    )
     .option(
       '--nats <url>',
       'meet other replicas over NATS: nats://HOST:PORT, commas between servers',
@@ -106,6 +111,7 @@ export function addBrokerCommand(program: Command): void {
         '  fairlead broker --auth-secret-file secret',
         '  fairlead broker --auth-secret-file secret --nats nats://nats-1:4222,nats://nats-2:4222',
         '  fairlead broker --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --auth-secret-file secret',
+        '  fairlead broker … --tls-cert cert.pem --tls-key key.pem --client-ca ca.pem --auth-config auth.json',
       ].join('\n'),
     );
   addAuditOption(command);
@@ -126,9 +132,13 @@ async function runBroker(options: BrokerCommandOptions): Promise<void> {
   const log = await createLog(options);
   if ((options.tlsCert === undefined) !== (options.tlsKey === undefined))
     throw new UsageError('--tls-cert and --tls-key go together: give both or neither');
+  if (options.clientCa !== undefined && options.tlsCert === undefined)
+    throw new UsageError(
+      '--client-ca goes with --tls-cert and --tls-key: clients show certificates inside TLS',
+    );
   const certificate =
     options.tlsCert !== undefined && options.tlsKey !== undefined
-      ? await openCertificate({ cert: options.tlsCert, key: options.tlsKey }, log)
+      ? await openCertificate({ cert: options.tlsCert, key: options.tlsKey, ca: options.clientCa }, log)
       : undefined;
   const sources = await authSources(options, log);
   const broker = await startWith(sources, options, certificate, log).catch((error: unknown) => {
@@ -155,7 +165,11 @@ async function startWith(
   certificate: FollowedCertificate | undefined,
   log: Logger,
 ): Promise<Broker> {
-  const { issuers } = await openAuth(sources, log);
+  const { issuers, identify } = await openAuth(sources, log);
+  if (options.clientCa !== undefined && identify === undefined)
+    throw new UsageError('--client-ca goes with "certificates" in --auth-config, which says what they grant');
+  if (options.clientCa === undefined && identify !== undefined)
+    throw new UsageError('"certificates" in --auth-config goes with --client-ca, to verify them with');
   const { host, port } = options.listen;
   const deny = options.denyFile === undefined ? undefined : await followDenyFile(options.denyFile, log);
   const audit = options.auditLog === undefined ? undefined : openAuditFile(options.auditLog, log);
@@ -163,6 +177,7 @@ async function startWith(
     host,
     port,
     issuers,
+    identify,
     revocations: deny?.revocations,
     audit,
     version,

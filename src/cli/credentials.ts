@@ -1,34 +1,30 @@
-// Which broker, with which token: flags first, then the environment. Never puts a token or a secret into a
+// Which broker, with which token or certificate: flags first, then the environment. Never puts a token or a secret into a
 // message: what is wrong with one is said without showing it.
 
 import { readFile, stat } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { Logger } from 'pino';
+import type { CertificateFiles } from '../files/followed-certificate.ts';
 import { watchPath } from '../files/followed-file.ts';
+import type { BrokerAccess } from '../link/broker-access.ts';
+import { clientCertificate, trustedAuthorities } from './certificate.ts';
 import { Failure, UsageError } from './failure.ts';
 
 export interface BrokerOptions {
   readonly broker?: string;
   readonly tokenFile?: string;
+  readonly cert?: string;
+  readonly key?: string;
   readonly ca?: string;
   readonly insecure?: boolean;
-}
-
-export interface BrokerAccess {
-  readonly url: string;
-  /** Read again for every link and before the token ends, so that one that was replaced on disk is used. */
-  readonly token: () => Promise<string>;
-  /** Tells when the token's file has changed. */
-  readonly onTokenChange?: (listener: () => void) => () => void;
-  /** PEM. */
-  readonly ca?: string;
-  readonly insecure: boolean;
 }
 
 export function addBrokerOptions(command: Command): Command {
   return command
     .option('--broker <url>', 'where the broker is: wss://HOST[:PORT] (or FAIRLEAD_BROKER)')
     .option('--token-file <file>', 'file that holds the token (or FAIRLEAD_TOKEN_FILE, or FAIRLEAD_TOKEN)')
+    .option('--cert <file>', 'PEM certificate to show the broker, with --key; then a token is not needed')
+    .option('--key <file>', 'PEM private key of --cert')
     .option('--ca <file>', "PEM file of certificates to trust instead of the system's")
     .option('--insecure', 'allow ws:// to a broker that is not on this machine: anyone between can read all');
 }
@@ -39,20 +35,30 @@ export async function brokerAccess(options: BrokerOptions, log: Logger): Promise
   if (url === undefined || url === '')
     throw new UsageError('no broker given: add --broker URL or set FAIRLEAD_BROKER');
   checkBrokerUrl(url);
+  const files = certificateFiles(options);
   const token = tokenSource(options);
-  await token();
-  const file = tokenFileOf(options);
-  if (file !== undefined) await warnIfWorldReadable(file, log);
-  const ca = options.ca === undefined ? undefined : await readText(options.ca);
-  if (ca !== undefined && !ca.includes('-----BEGIN CERTIFICATE-----'))
-    throw new Failure(`${options.ca} holds no certificate: --ca takes a PEM file`);
+  if (token === undefined && files === undefined)
+    throw new UsageError(
+      'no token given: add --token-file FILE or set FAIRLEAD_TOKEN_FILE or FAIRLEAD_TOKEN, or show a certificate with --cert and --key',
+    );
+  await token?.();
+  const tokenFile = tokenFileOf(options);
+  if (tokenFile !== undefined) await warnIfWorldReadable(tokenFile, log);
+  const { ca, insecure = false } = options;
   return {
     url,
-    token,
-    insecure: options.insecure ?? false,
-    ...(file === undefined ? {} : { onTokenChange: (listener) => watchPath(file, listener) }),
-    ...(ca === undefined ? {} : { ca }),
+    insecure,
+    ...(token === undefined ? {} : { token }),
+    ...(tokenFile === undefined ? {} : { onTokenChange: (listener) => watchPath(tokenFile, listener) }),
+    ...(files === undefined ? {} : await clientCertificate(files, log)),
+    ...(ca === undefined ? {} : { ca: await trustedAuthorities(ca, log) }),
   };
+}
+
+function certificateFiles({ cert, key }: BrokerOptions): CertificateFiles | undefined {
+  if (cert !== undefined && key !== undefined) return { cert, key };
+  if (cert === undefined && key === undefined) return undefined;
+  throw new UsageError('--cert and --key go together: give both or neither');
 }
 
 const leastSecretBytes = 32;
@@ -97,15 +103,13 @@ function tokenFileOf(options: BrokerOptions): string | undefined {
   return options.tokenFile ?? (process.env.FAIRLEAD_TOKEN_FILE || undefined);
 }
 
-function tokenSource(options: BrokerOptions): () => Promise<string> {
+/** Read again for every link and before the token ends, so that one that was replaced on disk is used. */
+function tokenSource(options: BrokerOptions): (() => Promise<string>) | undefined {
   const file = tokenFileOf(options);
   if (file !== undefined)
     return async () => checkToken(await readText(file), `${file} does not hold a token`);
   const token = process.env.FAIRLEAD_TOKEN;
-  if (token === undefined || token === '')
-    throw new UsageError(
-      'no token given: add --token-file FILE or set FAIRLEAD_TOKEN_FILE or FAIRLEAD_TOKEN',
-    );
+  if (token === undefined || token === '') return undefined;
   return async () => checkToken(token, 'FAIRLEAD_TOKEN is not a token');
 }
 

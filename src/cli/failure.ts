@@ -32,7 +32,12 @@ const hints: Readonly<Record<string, string>> = {
   ERR_GRANT_DENIED: 'the token must be made with --target for this target',
 };
 
-const certificateHint = 'name the certificate to trust with --ca, or the broker as its certificate does';
+/** The same, where it is a certificate's fault. */
+const certificateHints: typeof hints = {
+  ERR_UNAUTHORIZED: "show one that the broker's --client-ca has issued, and that its --auth-config knows",
+  ERR_FORBIDDEN: "the broker's --auth-config says what a certificate grants",
+  ERR_BROKER_UNREACHABLE: 'name the certificate to trust with --ca, or the broker as its certificate does',
+};
 
 export function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError) return exitCodes.usage;
@@ -44,7 +49,7 @@ export function exitCodeOf(error: unknown): number {
 /** One line, without a trailing newline. */
 export function describe(error: unknown): string {
   if (error instanceof FairleadError) {
-    const hint = /certificate/.test(error.message) ? certificateHint : hints[error.code];
+    const hint = /\bcertificate\b/.test(error.message) ? certificateHints[error.code] : hints[error.code];
     if (error.code === 'ERR_CONFIG') return oneLine(error.message);
     return oneLine(`${error.message} (${error.code})${hint === undefined ? '' : `: ${hint}`}`);
   }

@@ -8,9 +8,10 @@ import {
   type GatewayAddress,
   type ProxyOptions,
 } from '../gateway/index.ts';
+import type { BrokerAccess } from '../link/broker-access.ts';
 import { isLoopback } from '../link/loopback.ts';
 import { FairleadError } from '../protocol/errors.ts';
-import { type BrokerAccess, warnIfWorldReadable } from './credentials.ts';
+import { warnIfWorldReadable } from './credentials.ts';
 import { Failure, UsageError } from './failure.ts';
 
 export interface ProxyCommandOptions {
@@ -72,7 +73,7 @@ export async function openProxy(
       { event: 'target-plain' },
       '--insecure: what goes to plain http targets crosses the link to the broker in clear, too',
     );
-  return { addresses, credentials, takesPlainHttp: linkIsPrivate || access.insecure };
+  return { addresses, credentials, takesPlainHttp: linkIsPrivate || access.insecure === true };
 }
 
 function isPrivate(url: string): boolean {

@@ -2,7 +2,7 @@
 // Opens nothing before it is asked to dial, and closes what it opened.
 
 import type * as z from 'zod';
-import { type BrokerAccess, linkUrl } from '../link/link.ts';
+import { linkUrl } from '../link/link.ts';
 import { StreamSocket } from '../link/stream-socket.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import type { OpenRequest } from '../protocol/open.ts';
@@ -80,7 +80,6 @@ export function connect(options: ConnectOptions): BrokerClient {
 
 class SharedSessions implements BrokerClient {
   readonly #settings: ConnectSettings;
-  readonly #access: BrokerAccess;
   readonly #hold = new ProcessHold();
   /** Who takes a node's next dial. */
   readonly #current = new Map<string, NodeSession>();
@@ -93,16 +92,8 @@ class SharedSessions implements BrokerClient {
 
   constructor(settings: ConnectSettings) {
     this.#settings = settings;
-    const { url, token, onTokenChange, ca, insecure } = settings;
-    this.#access = {
-      url,
-      token,
-      insecure,
-      ...(onTokenChange === undefined ? {} : { onTokenChange }),
-      ...(ca === undefined ? {} : { ca }),
-    };
     // A URL that cannot work is better known now than at the first dial.
-    linkUrl(this.#access, '/', {});
+    linkUrl(this.#settings, '/', {});
     if (settings.signal?.aborted === true) this.#closing = Promise.resolve();
     else settings.signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
@@ -179,7 +170,7 @@ class SharedSessions implements BrokerClient {
     signal?.addEventListener('abort', abort, { once: true });
     if (signal?.aborted === true) abort();
     try {
-      return await requestBroker(this.#access, path, query, schema, asking.signal);
+      return await requestBroker(this.#settings, path, query, schema, asking.signal);
     } finally {
       clearTimeout(timer);
       this.#asking.delete(asking);
@@ -198,7 +189,7 @@ class SharedSessions implements BrokerClient {
     // One whose agent is away or draining keeps its streams; what is new goes to an agent that is there.
     const session = new NodeSession({
       node,
-      access: this.#access,
+      access: this.#settings,
       resumeWindowMs: this.#settings.resumeWindowMs,
       idleLinkMs: this.#settings.idleLinkMs,
       // An agent that was here a moment ago is probably on its way back, as when the broker restarts.

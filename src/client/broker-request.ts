@@ -3,7 +3,9 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import * as z from 'zod';
-import { type BrokerAccess, linkUrl } from '../link/link.ts';
+import { type BrokerAccess, type Credentials, credentialsOf } from '../link/broker-access.ts';
+import { linkUrl } from '../link/link.ts';
+import { unreachable } from '../link/unreachable.ts';
 import { type ErrorCode, FairleadError } from '../protocol/errors.ts';
 
 const mostBytes = 16 * 1024 * 1024;
@@ -37,29 +39,33 @@ export async function requestBroker<Schema extends z.ZodType>(
   const url = linkUrl(access, path, query);
   url.protocol = url.protocol === 'wss:' ? 'https:' : 'http:';
   let answer: { status: number; body: string };
-  const token = typeof access.token === 'string' ? access.token : await access.token();
+  const credentials = await credentialsOf(access);
   try {
-    answer = await get(url, token, access.ca, signal);
+    answer = await get(url, credentials, signal);
   } catch (cause) {
-    const why = signal.aborted ? 'no answer in time' : cause instanceof Error ? cause.message : String(cause);
-    throw new FairleadError('ERR_BROKER_UNREACHABLE', `the broker at ${url.host} cannot be reached: ${why}`, {
-      cause,
-    });
+    if (!signal.aborted) throw unreachable(cause, url.host);
+    const message = `the broker at ${url.host} cannot be reached: no answer in time`;
+    throw new FairleadError('ERR_BROKER_UNREACHABLE', message, { cause });
   }
   const body = parseJson(answer.body);
-  if (answer.status !== 200) throw refusalOf(answer.status, body, url);
+  if (answer.status !== 200) throw refusalOf(answer.status, body, url, credentials);
   const parsed = schema.safeParse(body);
   if (!parsed.success) throw notABroker(url, answer.status);
   return parsed.data;
 }
 
-function refusalOf(status: number, body: unknown, url: URL): FairleadError {
+function refusalOf(status: number, body: unknown, url: URL, { token }: Credentials): FairleadError {
   const code = codesByStatus[status];
   const refusal = refusalSchema.safeParse(body);
   if (code === undefined || (!refusal.success && status !== 401 && status !== 403))
     return notABroker(url, status);
-  if (status === 401) return new FairleadError('ERR_UNAUTHORIZED', 'the broker does not take this token');
-  const { code: said = '', message = 'this token may not ask for it' } = refusal.data?.error ?? {};
+  const shown = token === undefined ? 'certificate' : 'token';
+  const { code: said = '', message = `this ${shown} may not ask for it` } = refusal.data?.error ?? {};
+  if (status === 401)
+    return new FairleadError(
+      'ERR_UNAUTHORIZED',
+      `the broker refused the ${shown}: ${refusal.success ? message : `HTTP ${status}`}`,
+    );
   if (status === 404 && said !== code) return notABroker(url, status);
   return new FairleadError(status === 503 && said === 'ERR_DRAINING' ? said : code, message);
 }
@@ -73,14 +79,13 @@ function notABroker(url: URL, status: number): FairleadError {
 
 function get(
   url: URL,
-  token: string,
-  ca: BrokerAccess['ca'],
+  credentials: Credentials,
   signal: AbortSignal,
 ): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
-    const headers = { authorization: `Bearer ${token}`, accept: 'application/json' };
-    const request = send(url, { headers, signal, agent: false, ...(ca === undefined ? {} : { ca }) });
+    const headers = { ...credentials.headers, accept: 'application/json' };
+    const request = send(url, { headers, signal, agent: false, ...credentials.tls });
     request.once('error', reject);
     request.once('response', (response) => {
       readBody(response).then((body) => resolve({ status: response.statusCode ?? 0, body }), reject);

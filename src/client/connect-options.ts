@@ -1,19 +1,11 @@
 // What a program tells `connect` and `dial`, checked once, here.
 
 import * as z from 'zod';
+import type { BrokerAccess, ClientCertificate } from '../link/broker-access.ts';
 import { FairleadError } from '../protocol/errors.ts';
 
-export interface ConnectOptions {
-  /** Where the broker is: `wss://HOST[:PORT][/PATH]`; `ws://` for a broker on this machine. */
-  readonly url: string;
-  /** A dial token, or what gives one: called for every link, so that a token may be replaced while links live. */
-  readonly token: string | (() => string | Promise<string>);
-  /** Calls the listener when `token` may give a newer one, for links that are open; answers how to stop. */
-  readonly onTokenChange?: ((listener: () => void) => () => void) | undefined;
-  /** PEM of the certificates to trust instead of the system's. */
-  readonly ca?: string | undefined;
-  /** Allows `ws://` to a broker that is not on this machine. Default false. */
-  readonly insecure?: boolean | undefined;
+/** Where the broker is and who calls, and how long to wait. */
+export interface ConnectOptions extends BrokerAccess {
   /** Longest that a stream waits for a link or an agent that is away, in ms. Range 0 to 86,400,000; default 60,000. */
   readonly resumeWindowMs?: number | undefined;
   /** How long a link without streams is kept, in ms. Range 0 to 86,400,000; default 30,000. */
@@ -41,20 +33,36 @@ export interface DialOptions {
 
 const dayMs = 86_400_000;
 
-const connectSchema = z.object({
+/** What cannot be checked before it is called. */
+function functionSchema<T>() {
+  return z.custom<T>((it) => typeof it === 'function');
+}
+
+type Source<T> = () => T | Promise<T>;
+type Watch = (listener: () => void) => () => void;
+
+const certificateSchema = z.object({ cert: z.string().min(1), key: z.string().min(1) });
+
+const connectFields = z.object({
   url: z.string(),
-  token: z.union([
-    z.string().min(1),
-    z.custom<() => string | Promise<string>>((it) => typeof it === 'function'),
-  ]),
-  onTokenChange: z.custom<(listener: () => void) => () => void>((it) => typeof it === 'function').optional(),
-  ca: z.string().optional(),
+  token: z.union([z.string().min(1), functionSchema<Source<string>>()]).optional(),
+  onTokenChange: functionSchema<Watch>().optional(),
+  certificate: z.union([certificateSchema, functionSchema<Source<ClientCertificate>>()]).optional(),
+  onCertificateChange: functionSchema<Watch>().optional(),
+  ca: z
+    .union([z.string().min(1), z.instanceof(Buffer), functionSchema<Source<string | Buffer>>()])
+    .optional(),
   insecure: z.boolean().default(false),
   resumeWindowMs: z.number().min(0).max(dayMs).default(60_000),
   idleLinkMs: z.number().min(0).max(dayMs).default(30_000),
   dialTimeoutMs: z.number().min(1).max(dayMs).default(10_000),
   signal: z.instanceof(AbortSignal).optional(),
 });
+
+const connectSchema = connectFields.refine(
+  ({ token, certificate }) => token !== undefined || certificate !== undefined,
+  { path: ['token'], error: 'a token or a certificate must say who calls' },
+);
 
 export type ConnectSettings = z.infer<typeof connectSchema>;
 

@@ -2,8 +2,9 @@
 // word of the broker, means for the streams and for the dials that wait. Knows nothing of sockets.
 
 import { randomBytes } from 'node:crypto';
+import type { BrokerAccess } from '../link/broker-access.ts';
 import { LinkKeeper } from '../link/keeper.ts';
-import type { BrokerAccess, Link } from '../link/link.ts';
+import type { Link } from '../link/link.ts';
 import { Outbox } from '../link/outbox.ts';
 import { WakeTimer } from '../link/timer.ts';
 import {

@@ -55,7 +55,6 @@ export async function followCertificate(
   failed: (error: unknown) => void,
 ): Promise<FollowedCertificate> {
   const listeners = new Set<(material: CertificateMaterial) => void>();
-  let settling: NodeJS.Timeout | undefined;
   let closed = false;
   let rereading = Promise.resolve();
   let complaint = '';
@@ -74,19 +73,13 @@ export async function followCertificate(
       failed(error);
     }
   }
-  const changed = () => {
-    clearTimeout(settling);
-    settling = setTimeout(() => {
-      rereading = rereading.then(reread);
-    }, settleMs).unref();
-  };
-  const paths = [files.cert, files.key, ...(files.ca === undefined ? [] : [files.ca])];
-  const unwatch = paths.map((path) => watchPath(path, changed));
+  const unwatch = watchCertificate(files, () => {
+    rereading = rereading.then(reread);
+  });
   const close = () => {
     closed = true;
-    clearTimeout(settling);
     listeners.clear();
-    for (const stop of unwatch) stop();
+    unwatch();
   };
   let current: CertificateMaterial;
   try {
@@ -105,8 +98,22 @@ export async function followCertificate(
   };
 }
 
+/** As `watchPath`, for all the files: calls once for changes that come together. */
+export function watchCertificate({ cert, key, ca }: CertificateFiles, changed: () => void): () => void {
+  let settling: NodeJS.Timeout | undefined;
+  const settle = () => {
+    clearTimeout(settling);
+    settling = setTimeout(changed, settleMs).unref();
+  };
+  const unwatch = [cert, key, ...(ca === undefined ? [] : [ca])].map((path) => watchPath(path, settle));
+  return () => {
+    clearTimeout(settling);
+    for (const stop of unwatch) stop();
+  };
+}
+
 /** Reads the files once. @throws as {@link followCertificate} does */
-async function readCertificate(files: CertificateFiles): Promise<CertificateMaterial> {
+export async function readCertificate(files: CertificateFiles): Promise<CertificateMaterial> {
   const [chain, key, ca] = await Promise.all([
     readParsed(files.cert, (text) => ({ text, leaf: certificatesIn(text)[0] })),
     readParsed(files.key, (text) => ({ text, key: privateKeyIn(text) })),

@@ -5,7 +5,9 @@ import { ExponentialBackoff, fullJitterGenerator, type IBackoff } from 'cockatie
 import type { ControlMessage, Hello } from '../protocol/control.ts';
 import type { FairleadError } from '../protocol/errors.ts';
 import { frameTypes } from '../protocol/frame.ts';
-import { type BrokerAccess, Link, type LinkHandler } from './link.ts';
+import type { BrokerAccess } from './broker-access.ts';
+import { CertificateRenewal } from './certificate-renewal.ts';
+import { Link, type LinkHandler } from './link.ts';
 import { TokenRenewal } from './token-renewal.ts';
 
 export interface KeeperHandler {
@@ -35,7 +37,9 @@ export class LinkKeeper {
   private current: Link | undefined;
   private next: Link | undefined;
   private readonly renewal: TokenRenewal;
-  private forgetToken: (() => void) | undefined;
+  private readonly certificates: CertificateRenewal;
+  /** Stops listening for newer tokens and certificates. */
+  private forget: (() => void) | undefined;
   private timer: NodeJS.Timeout | undefined;
   private delay: IBackoff<number> | undefined;
   private closed = false;
@@ -55,6 +59,7 @@ export class LinkKeeper {
     this.renewal = new TokenRenewal(access, (token) =>
       this.current?.sendControl(frameTypes.REAUTH, undefined, { token }),
     );
+    this.certificates = new CertificateRenewal(access, () => this.move());
   }
 
   /** The link in use, if there is one. */
@@ -64,15 +69,16 @@ export class LinkKeeper {
 
   start(): void {
     if (this.closed || this.next !== undefined) return;
-    this.forgetToken ??= this.access.onTokenChange?.(() => this.tokenChanged());
+    this.forget ??= this.listen();
     this.connect();
   }
 
   /** Ends every link and timer; the handler hears nothing more. */
   close(): void {
     this.closed = true;
-    this.forgetToken?.();
+    this.forget?.();
     this.renewal.end();
+    this.certificates.end();
     clearTimeout(this.timer);
     this.next?.close();
     this.current?.close();
@@ -112,7 +118,8 @@ export class LinkKeeper {
     this.current = link;
     this.next = undefined;
     this.delay = undefined;
-    this.renewal.begin(link.token);
+    this.renewal.begin(link.credentials?.token);
+    if (link.credentials !== undefined) this.certificates.begin(link.credentials);
     old?.close();
     this.handler.up(link, hello);
   }
@@ -123,6 +130,7 @@ export class LinkKeeper {
     else if (link === this.current) {
       this.current = undefined;
       this.renewal.end();
+      this.certificates.end();
     } else return;
     // While one link is up or under way, the loss of the other is no news.
     if (this.current !== undefined || this.next !== undefined) return;
@@ -130,9 +138,19 @@ export class LinkKeeper {
     else this.close();
   }
 
-  /** One that was refused a moment ago may be good now. */
-  private tokenChanged(): void {
-    if (this.current !== undefined) void this.renewal.renew();
+  private listen(): () => void {
+    const { onTokenChange, onCertificateChange } = this.access;
+    const forgetToken = onTokenChange?.(() => this.changed(() => this.renewal.renew()));
+    const forgetCertificate = onCertificateChange?.(() => this.changed(() => this.certificates.look()));
+    return () => {
+      forgetToken?.();
+      forgetCertificate?.();
+    };
+  }
+
+  /** Credentials that were refused a moment ago may be good now. */
+  private changed(renew: () => Promise<void>): void {
+    if (this.current !== undefined) void renew();
     else if (this.timer !== undefined) this.connect();
   }
 
@@ -142,7 +160,7 @@ export class LinkKeeper {
     this.timer = setTimeout(() => this.connect(), this.delay.duration);
   }
 
-  /** The broker is going away: get the next link now, and use the old one meanwhile. */
+  /** The link in use is going to end: get the next one now, and use the old one meanwhile. */
   private move(): void {
     if (this.next !== undefined || this.timer !== undefined) return;
     this.timer = setTimeout(() => this.connect(), Math.random() * moveSpreadMs);

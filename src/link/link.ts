@@ -13,24 +13,9 @@ import {
 import { controlSession, readSession } from '../protocol/envelope.ts';
 import { closeCodes, FairleadError } from '../protocol/errors.ts';
 import { frameTypes } from '../protocol/frame.ts';
+import { type BrokerAccess, type Credentials, credentialsOf } from './broker-access.ts';
 import { isLoopback } from './loopback.ts';
-
-/** How a peer reaches its broker. */
-export interface BrokerAccess {
-  /** `ws:`, `wss:`, `http:` or `https:` URL of the broker; its path is a prefix of `/v1/…`. */
-  readonly url: string;
-  /** A function is asked at each connect, so that a token that was renewed is used. */
-  readonly token: string | (() => string | Promise<string>);
-  /**
-   * Calls the listener whenever `token` may answer something new, so that it is shown to the broker at once; answers
-   * how to stop. Without it, a token function is asked when most of a token's life has passed.
-   */
-  readonly onTokenChange?: (listener: () => void) => () => void;
-  /** PEM certificates to trust instead of the system's roots. */
-  readonly ca?: string | Buffer;
-  /** Allows `ws:` beyond loopback. Default false. */
-  readonly insecure?: boolean;
-}
+import { unreachable } from './unreachable.ts';
 
 export interface LinkHandler {
   /** The broker's first message: the link can be used. */
@@ -63,7 +48,8 @@ export class Link {
   private readonly handler: LinkHandler;
   private socket: WebSocket | undefined;
   private keepAlive: NodeJS.Timeout | undefined;
-  private shown = '';
+  private shown: Credentials | undefined;
+  private host = 'the broker';
   private state: 'connecting' | 'awaiting-hello' | 'up' | 'closed' = 'connecting';
   private heardAtMs = 0;
   private refusal: FairleadError | undefined;
@@ -88,8 +74,8 @@ export class Link {
     return this.state === 'up';
   }
 
-  /** The token that the link was opened with. */
-  get token(): string {
+  /** What the link was opened with; undefined until it is known. */
+  get credentials(): Credentials | undefined {
     return this.shown;
   }
 
@@ -115,24 +101,25 @@ export class Link {
   private async connect(access: BrokerAccess, path: string, query: Record<string, string>): Promise<void> {
     try {
       const url = linkUrl(access, path, query);
-      const token = typeof access.token === 'string' ? access.token : await access.token();
+      this.host = url.host;
+      const credentials = await credentialsOf(access);
       if (this.state === 'closed') return;
-      this.shown = token;
+      this.shown = credentials;
       const options: ClientOptions & { readonly closeTimeout: number } = {
-        headers: { authorization: `Bearer ${token}` },
+        headers: credentials.headers,
         handshakeTimeout: handshakeTimeoutMs,
         closeTimeout: closeTimeoutMs,
         maxPayload: maxPayloadBytes,
         perMessageDeflate: false,
         skipUTF8Validation: true,
-        ...(access.ca === undefined ? {} : { ca: access.ca }),
+        ...credentials.tls,
         // RFC 6455 §5.3 wants masks against proxies that take frames for HTTP. Inside TLS, or without
         // leaving this machine, there is none, and an all-zero key saves a pass over every byte.
         ...(url.protocol === 'wss:' || isLoopback(url.hostname) ? { generateMask: zeroMask } : {}),
       };
       this.attach(new WebSocket(url, 'fairlead.v1', options));
     } catch (error) {
-      this.end(asLinkError(error), 1000);
+      this.end(unreachable(error, this.host), 1000);
     }
   }
 
@@ -154,14 +141,18 @@ export class Link {
         if (bytes <= 65_536) chunks.push(chunk);
       });
       const done = () => {
-        this.refusal = refusalError(response.statusCode ?? 0, Buffer.concat(chunks).toString());
+        this.refusal = refusalError(
+          response.statusCode ?? 0,
+          Buffer.concat(chunks).toString(),
+          this.shown?.token === undefined ? 'certificate' : 'token',
+        );
         request.destroy();
         this.end(this.refusal, 1000);
       };
       response.on('end', done);
       response.on('error', done);
     });
-    socket.on('error', (error) => this.end(asLinkError(error), 1000));
+    socket.on('error', (error) => this.end(unreachable(error, this.host), 1000));
     socket.on('close', (code, reason) => this.end(closeError(code, reason.toString()), 1000));
   }
 
@@ -271,12 +262,18 @@ export function linkUrl(access: BrokerAccess, path: string, query: Record<string
       `ws://${url.host} would carry the token unencrypted: use wss://, or --insecure if you must`,
     );
   }
+  if (scheme === 'ws:' && access.token === undefined) {
+    throw new FairleadError(
+      'ERR_CONFIG',
+      `without a token the broker must be at wss://, not at ws://${url.host}: a certificate is shown inside TLS`,
+    );
+  }
   url.pathname = `${url.pathname.replace(/\/+$/, '')}${path}`;
   for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
   return url;
 }
 
-function refusalError(status: number, body: string): FairleadError {
+function refusalError(status: number, body: string, shown: 'token' | 'certificate'): FairleadError {
   let message = '';
   try {
     const parsed: unknown = JSON.parse(body);
@@ -288,7 +285,8 @@ function refusalError(status: number, body: string): FairleadError {
     // Whatever answered is not a broker; the status says enough.
   }
   const said = message === '' ? `HTTP ${status}` : message;
-  if (status === 401) return new FairleadError('ERR_UNAUTHORIZED', `the broker refused the token: ${said}`);
+  if (status === 401)
+    return new FairleadError('ERR_UNAUTHORIZED', `the broker refused the ${shown}: ${said}`);
   if (status === 403) return new FairleadError('ERR_FORBIDDEN', `the broker refused: ${said}`);
   if (status === 400) return new FairleadError('ERR_CONFIG', `the broker refused the request: ${said}`);
   if (status === 404) return new FairleadError('ERR_BROKER_UNREACHABLE', `no broker at this URL: ${said}`);
@@ -304,20 +302,4 @@ function closeError(code: number, reason: string): FairleadError {
   if (code === closeCodes.protocol)
     return new FairleadError('ERR_PROTOCOL', `the broker ended the link: ${said}`);
   return new FairleadError('ERR_BROKER_UNREACHABLE', `the link was lost: ${said}`);
-}
-
-function asLinkError(error: unknown): FairleadError {
-  if (error instanceof FairleadError) return error;
-  const cause = error instanceof Error ? error : new Error(String(error));
-  return new FairleadError('ERR_BROKER_UNREACHABLE', `cannot reach the broker: ${describe(cause)}`, {
-    cause,
-  });
-}
-
-/** Node puts several attempts into an AggregateError whose own message is empty. */
-function describe(error: Error): string {
-  if (error.message !== '') return error.message;
-  const { errors, code } = error as Error & { errors?: unknown; code?: string };
-  if (Array.isArray(errors) && errors[0] instanceof Error) return errors[0].message;
-  return code ?? error.name;
 }

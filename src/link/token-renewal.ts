@@ -2,16 +2,11 @@
 // last, to know a newer one by; puts it nowhere but into REAUTH.
 
 import { decodeJwt } from 'jose/jwt/decode';
-import type { BrokerAccess } from './link.ts';
+import type { BrokerAccess } from './broker-access.ts';
+import { RenewalTimer } from './renewal-timer.ts';
 
-/** The part of a token's life that may pass before a newer one is looked for. */
-const patience = 0.8;
-/** Least time between two looks, in ms. */
-const minWaitMs = 500;
 /** How long a broker may take to answer before a token is shown again, in ms. */
 const answerMs = 15_000;
-/** The longest that a timer can wait, in ms. */
-const maxTimerMs = 2 ** 31 - 1;
 
 export class TokenRenewal {
   private readonly access: BrokerAccess;
@@ -19,7 +14,7 @@ export class TokenRenewal {
   private shown: string | undefined;
   /** Shown and not answered yet. */
   private offered: { readonly token: string; readonly atMs: number } | undefined;
-  private timer: NodeJS.Timeout | undefined;
+  private readonly timer = new RenewalTimer(() => void this.renew());
   private asking = false;
 
   /** `show` sends a token to the broker, on the link that {@link begin} was called for. */
@@ -28,8 +23,8 @@ export class TokenRenewal {
     this.show = show;
   }
 
-  /** A link is up, opened with this token. */
-  begin(token: string): void {
+  /** A link is up, opened with this token, if with any. */
+  begin(token: string | undefined): void {
     this.shown = token;
     this.offered = undefined;
     this.wait();
@@ -42,7 +37,7 @@ export class TokenRenewal {
 
   /** There is no link. */
   end(): void {
-    clearTimeout(this.timer);
+    this.timer.stop();
     this.shown = undefined;
     this.offered = undefined;
   }
@@ -50,7 +45,7 @@ export class TokenRenewal {
   /** Asks for the token, and shows it to the broker where it is another one. */
   async renew(): Promise<void> {
     const { shown, access } = this;
-    if (shown === undefined || this.asking || typeof access.token === 'string') return;
+    if (shown === undefined || this.asking || typeof access.token !== 'function') return;
     this.asking = true;
     try {
       const token = await access.token();
@@ -69,11 +64,7 @@ export class TokenRenewal {
   }
 
   private wait(): void {
-    clearTimeout(this.timer);
-    const endsAtMs = typeof this.access.token === 'string' ? undefined : endOf(this.shown);
-    if (endsAtMs === undefined) return;
-    const waitMs = Math.max(minWaitMs, (endsAtMs - Date.now()) * patience);
-    this.timer = setTimeout(() => void this.renew(), Math.min(waitMs, maxTimerMs)).unref();
+    this.timer.waitFor(typeof this.access.token === 'string' ? undefined : endOf(this.shown));
   }
 }
 

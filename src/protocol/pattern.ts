@@ -20,6 +20,21 @@ export function matchesPrincipal(pattern: string, principal: string): boolean {
   return matchesPattern(pattern, principal, ':');
 }
 
+/**
+ * What each star of `pattern` stands for in `text`, in their order; undefined where the pattern does not fit. For
+ * patterns with one star in a segment at most: with more there would be several answers.
+ */
+export function capturesOf(pattern: string, text: string, separator: string): readonly string[] | undefined {
+  if (pattern === '*') return [text];
+  if (!matchesPattern(pattern, text, separator)) return undefined;
+  const segments = text.split(separator);
+  return pattern.split(separator).flatMap((part, i) => {
+    const star = part.indexOf('*');
+    const segment = segments[i] as string;
+    return star === -1 ? [] : [segment.slice(star, segment.length - (part.length - star - 1))];
+  });
+}
+
 /** Pieces between stars, each found as early as possible: that never needs to go back. */
 function matchesSegment(pattern: string, segment: string): boolean {
   const pieces = pattern.split('*');

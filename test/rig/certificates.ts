@@ -84,6 +84,17 @@ export class Authority {
   }
 }
 
+/** A certificate that vouches for itself. */
+export async function selfSigned(rig: Rig, name: string, san: string): Promise<Issued> {
+  const [cert, key] = [rig.path(`${name}.pem`), rig.path(`${name}.key`)];
+  await openssl(
+    rig,
+    ...['req', '-x509', ...newKey, '-days', '2', '-keyout', key, '-out', cert],
+    ...['-subj', `/CN=${name}`, '-addext', `subjectAltName=${san}`],
+  );
+  return { cert, key };
+}
+
 /** The certificate that a TLS server shows now, in PEM as openssl prints it. */
 export async function shownCertificate(rig: Rig, port: number): Promise<string> {
   const { stdout } = await rig.run('openssl', ['s_client', '-connect', `127.0.0.1:${port}`]);

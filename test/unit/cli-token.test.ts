@@ -150,7 +150,7 @@ test.each<[string, () => string[], string]>([
   [
     'a configuration that is none',
     () => ['--auth-config', at('jwks.json'), at('token')],
-    'jwks.json: issuers',
+    'jwks.json: the file: Unrecognized key',
   ],
 ])('inspect refuses %s', async (_name, args, hint) => {
   const { code, stdout, stderr } = await run('token', 'inspect', ...args());

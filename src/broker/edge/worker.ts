@@ -61,7 +61,7 @@ function createApp(environment: Environment): App {
     async fetch(request) {
       const { pathname } = new URL(request.url);
       const isUpgrade = request.headers.get('upgrade')?.toLowerCase() === 'websocket';
-      if (!isUpgrade || (pathname !== agentPath && pathname !== dialPath)) return routes.fetch(request);
+      if (!isUpgrade || (pathname !== agentPath && pathname !== dialPath)) return routes.fetch(request, {});
       try {
         return await openLink(environment, settings, gate, request);
       } catch (error) {
