@@ -129,9 +129,17 @@ export class AgentSession implements SessionHost, OutboxSource {
     const { meter } = this.settings;
     const startedAtMs = performance.now();
     const seconds = () => (performance.now() - startedAtMs) / 1000;
-    const gone = new AbortController();
-    const held = new HeldData(() => gone.abort());
+    let gone: AbortController | undefined;
+    const held = new HeldData(() => gone?.abort());
     stream.handler = held;
+    // One that its own message takes back, as in a flood of resets, is worth neither a connection nor a line in the log.
+    await undefined;
+    if (!stream.live) {
+      meter.dialled('ERR_ABORTED', seconds());
+      this.audit(facts, { event: 'stream-failed', verdict: 'granted', code: 'ERR_ABORTED' });
+      return;
+    }
+    gone = new AbortController();
     const reader = new SpliceReader();
     try {
       const policy = { node, allow: this.allow, grants: this.grants };

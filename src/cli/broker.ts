@@ -1,6 +1,6 @@
 // `fairlead broker`: runs a broker until it is told to stop, then lets its peers move before it goes.
 
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Logger } from 'pino';
 import {
   type AuthSources,
@@ -23,6 +23,7 @@ import { formatAddress, type HostPort, parseListen } from './address.ts';
 import { type AuthOptions, addAuthOptions, authSources } from './auth.ts';
 import { openCertificate } from './certificate.ts';
 import { readPrivate, readText } from './credentials.ts';
+import { parseSeconds } from './duration.ts';
 import { Failure, UsageError } from './failure.ts';
 import { addLimitOptions, limitsGiven } from './limit-options.ts';
 import { type AuditOptions, addAuditOption, addLogOption, createLog, type LogOptions } from './log.ts';
@@ -45,6 +46,7 @@ interface BrokerCommandOptions extends AuthOptions, AuditOptions, LogOptions, Pa
   readonly natsCert?: string;
   readonly natsKey?: string;
   readonly natsPrefix: string;
+  readonly handshakeTimeout: number;
   readonly metrics?: MetricsAddress;
   readonly trustedProxy?: string[];
   readonly proxyHeader: ProxyHeader;
@@ -82,6 +84,14 @@ export function addBrokerCommand(program: Command): void {
       '--nats-prefix <name>',
       'first part of every NATS subject; brokers with one prefix are one',
       defaultPrefix,
+    )
+    .addOption(
+      new Option(
+        '--handshake-timeout <seconds>',
+        "longest that a TLS handshake, a request's headers or an upgrade may take",
+      )
+        .argParser(parseHandshakeSeconds)
+        .default(10),
     )
     .option(
       '--metrics <address>',
@@ -121,6 +131,12 @@ export function addBrokerCommand(program: Command): void {
   );
   addLimitOptions(command, brokerLimits);
   addLogOption(command).action(runBroker);
+}
+
+function parseHandshakeSeconds(text: string): number {
+  const seconds = parseSeconds(text);
+  if (seconds < 1) throw new InvalidArgumentError('The least is one second.');
+  return seconds;
 }
 
 function parseProxy(text: string, before: string[] = []): string[] {
@@ -183,6 +199,7 @@ async function startWith(
     version,
     tls: certificate === undefined ? undefined : { ...certificate.value(), onChanged: certificate.onChanged },
     ...limitsGiven(brokerLimits, options),
+    handshakeMs: options.handshakeTimeout * 1000,
     metrics: options.metrics,
     trustedProxies: options.trustedProxy,
     proxyHeader: options.proxyHeader,

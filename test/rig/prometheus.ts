@@ -52,3 +52,10 @@ function lint(name: string, type: string): void {
   if (/_(ms|milliseconds|minutes|kib|mib|kilobytes|percent)(_|$)/.test(name))
     throw new Error(`${name}: base units, please`);
 }
+
+export type Figures = ReadonlyMap<string, number>;
+
+/** What a broker or agent on loopback says now. */
+export async function figuresOf(port: number): Promise<Figures> {
+  return samplesOf(await (await fetch(`http://127.0.0.1:${port}/metrics`)).text());
+}

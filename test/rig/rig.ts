@@ -169,7 +169,12 @@ export class Network {
     this.dialToken = dialToken;
   }
 
-  static async start(rig: Rig, allow = '127.0.0.1:*', agentArgs: string[] = []): Promise<Network> {
+  static async start(
+    rig: Rig,
+    allow = '127.0.0.1:*',
+    agentArgs: string[] = [],
+    brokerArgs: readonly string[] = [],
+  ): Promise<Network> {
     rig.write('secret', 'a secret of the tests, long enough for HS256\n');
     rig.write('agent.token', await rig.token('--agent', 'edge-1'));
     const dialToken = await rig.token('--dial', 'edge-*');
@@ -180,6 +185,7 @@ export class Network {
       '127.0.0.1:0',
       '--auth-secret-file',
       rig.path('secret'),
+      ...brokerArgs,
     );
     const [port = 0] = await broker.ports();
     const network = new Network(rig, broker, broker, port, dialToken);

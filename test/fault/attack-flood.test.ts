@@ -1,0 +1,140 @@
+// Floods against real processes: what a neighbour feels while they go on, printed and held to a ratio.
+
+import type { Duplex } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { connect } from '../../src/client/index.ts';
+import { type Figures, figuresOf } from '../rig/prometheus.ts';
+import { Network, type Program, Rig } from '../rig/rig.ts';
+import { listen } from '../rig/targets.ts';
+
+const attacker = fileURLToPath(new URL('../../dist/test/attacks/main.js', import.meta.url));
+/** With and without the attack in turn, so that what else the machine does is in both. */
+const turns = 4;
+const turnMs = 750;
+
+/**
+ * From an address of its own, as attackers are, and at the least priority: its own work is done elsewhere in earnest,
+ * and must not be taken for what it does to others.
+ */
+async function attack(network: Network, kind: string): Promise<Program> {
+  const { rig, url } = network;
+  const token = rig.write(`${kind}.token`, await rig.token('--dial', 'edge-*', '--subject', 'mallory'));
+  const program = rig.start('nice', ['-n', '19', process.execPath, attacker, kind, url, token, '127.0.0.66']);
+  await program.ports();
+  return program;
+}
+
+async function doneBy(program: Program): Promise<Record<string, number>> {
+  await program.kill('SIGTERM');
+  const [line] = await program.said(/\{.*"msg":"done".*\}/);
+  return JSON.parse(line) as Record<string, number>;
+}
+
+/** Round trips of 64 bytes, one after the other, in ms. */
+async function roundTrips(socket: Duplex): Promise<number[]> {
+  const times: number[] = [];
+  const bytes = Buffer.alloc(64, 'x');
+  let received = 0;
+  let whole = () => {};
+  const onData = (chunk: Buffer) => {
+    received += chunk.length;
+    if (received === bytes.length) whole();
+  };
+  socket.on('data', onData);
+  for (const until = performance.now() + turnMs; performance.now() < until; ) {
+    const started = performance.now();
+    received = 0;
+    socket.write(bytes);
+    await new Promise<void>((resolve) => {
+      whole = resolve;
+    });
+    times.push(performance.now() - started);
+  }
+  socket.off('data', onData);
+  return times;
+}
+
+async function neighbourOf(network: Network): Promise<Duplex> {
+  const { rig } = network;
+  const port = await listen(rig, (socket) => socket.pipe(socket));
+  const broker = connect({ url: network.url, token: network.dialToken });
+  rig.defer(() => broker.close());
+  const socket = await broker.dial({ node: 'edge-1', host: '127.0.0.1', port });
+  rig.defer(() => socket.destroy());
+  return socket;
+}
+
+interface Felt {
+  readonly idle: number[];
+  readonly during: number[];
+  readonly done: Record<string, number>;
+  /** The median under attack by the median without. */
+  readonly ratio: number;
+}
+
+async function felt(network: Network, kind: string): Promise<Felt> {
+  const socket = await neighbourOf(network);
+  await roundTrips(socket);
+  const [idle, during]: [number[], number[]] = [[], []];
+  const program = await attack(network, kind);
+  for (let turn = 0; turn < turns; turn += 1) {
+    during.push(...(await roundTrips(socket)));
+    program.child.kill('SIGSTOP');
+    idle.push(...(await roundTrips(socket)));
+    program.child.kill('SIGCONT');
+  }
+  const done = await doneBy(program);
+  const at = (times: number[], share: number) =>
+    times.sort((a, b) => a - b)[Math.floor(times.length * share)] ?? 0;
+  const figure = (times: number[]) =>
+    `p50 ${at(times, 0.5).toFixed(2)} ms, p99 ${at(times, 0.99).toFixed(2)} ms`;
+  const ratio = at(during, 0.5) / at(idle, 0.5);
+  console.log(`${kind}: without ${figure(idle)}; under attack ${figure(during)}; ratio ${ratio.toFixed(2)}`);
+  console.log(`${kind}: the attacker's own count: ${JSON.stringify(done)}`);
+  return { idle, during, done, ratio };
+}
+
+async function atAgent(network: Network): Promise<Figures> {
+  const [port = 0] = await network.agent.ports();
+  return await figuresOf(port);
+}
+
+const withMetrics = ['--metrics', '127.0.0.1:0'];
+
+test('rapid reset as fast as it goes: the session ends, the principal waits, a neighbour stays within twice', async () => {
+  await using rig = new Rig();
+  const network = await Network.start(rig, '127.0.0.1:*', withMetrics);
+  const { done, ratio } = await felt(network, 'rapid-reset');
+  const agent = await atAgent(network);
+  expect(done.pairs).toBeGreaterThan(5000);
+  expect(agent.get('fairlead_sessions_ended_total{code="ERR_RATE_LIMIT"}')).toBeGreaterThan(0);
+  expect(agent.get('fairlead_sessions_refused_total{code="ERR_RATE_LIMIT"}')).toBeGreaterThan(0);
+  // Taken back before it was begun: not one of them was a connection.
+  expect(agent.get('fairlead_dials_total{outcome="connected"}')).toBe(1);
+  expect(ratio).toBeLessThan(2);
+});
+
+test('rapid reset just below every limit: a neighbour stays within twice', async () => {
+  await using rig = new Rig();
+  const network = await Network.start(rig, '127.0.0.1:*', withMetrics);
+  const { done, ratio } = await felt(network, 'rapid-reset-below');
+  expect(done.pairs).toBeGreaterThan(5000);
+  expect(ratio).toBeLessThan(2);
+});
+
+test('wrong tokens without end from one address: at most a hundred a minute are looked at, others feel nothing', async () => {
+  await using rig = new Rig();
+  const network = await Network.start(rig);
+  const { done, ratio } = await felt(network, 'wrong-tokens');
+  const broker = await figuresOf(network.port);
+  const { '401': lookedAt = 0, '101': letIn = 0, '429': told = 0, reset = 0 } = done;
+  expect(letIn).toBe(0);
+  expect(lookedAt).toBeLessThanOrEqual(120);
+  expect(told + reset).toBeGreaterThan(200);
+  expect(broker.get('fairlead_refusals_total{reason="auth-failures"}')).toBeGreaterThan(0);
+  expect(ratio).toBeLessThan(2);
+  // The owner of a good token comes from elsewhere, and is let in.
+  await using another = connect({ url: network.url, token: network.dialToken });
+  expect((await another.nodes()).map(({ node }) => node)).toEqual(['edge-1']);
+});
