@@ -43,7 +43,8 @@ export interface NodeSessionOptions {
 type Phase = 'fresh' | 'attached' | 'away' | 'draining' | 'over';
 
 /** The broker's certificate or TLS itself is wrong: trying again will not mend it. */
-const hopelessCodes = /^(CERT_|ERR_TLS|ERR_SSL|EPROTO|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_)/;
+const hopelessCodes =
+  /^(CERT_|CRL_|ERR_TLS|ERR_SSL|EPROTO|ERROR_IN_CERT_|INVALID_|PATH_LENGTH_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_)/;
 
 export class NodeSession {
   readonly #options: NodeSessionOptions;
