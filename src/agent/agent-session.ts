@@ -1,5 +1,6 @@
 // One session at the agent: who it belongs to, what that principal may reach, and its streams' targets.
 
+import type { E2eAcceptor, SealedSession } from '../e2e/acceptor.ts';
 import type { AuditEntry, AuditLog } from '../files/audit-log.ts';
 import type { Outbox, OutboxSource } from '../link/outbox.ts';
 import { Splice, SpliceReader } from '../link/splice.ts';
@@ -29,6 +30,14 @@ export interface SessionSettings {
   /** Shared by all sessions. */
   readonly memory: MemoryBudget;
   readonly meter: Meter;
+  /** Shared by all sessions; absent: streams cannot be encrypted. */
+  readonly e2e?: E2eAcceptor | undefined;
+}
+
+/** Who asks for a stream, besides the session's principal. */
+interface Asker {
+  /** The name of the key that the agent itself has verified; only on encrypted streams. */
+  readonly key?: string;
 }
 
 export class AgentSession implements SessionHost, OutboxSource {
@@ -41,7 +50,10 @@ export class AgentSession implements SessionHost, OutboxSource {
   private readonly outbox: Outbox;
   private readonly timer: WakeTimer;
   private readonly onClosed: (session: AgentSession, error: FairleadError) => void;
+  /** The node owner's list for those without a verified key, and for the last such key that came. */
   private readonly allow: AllowList;
+  private allowByKey: { readonly key: string; readonly allow: AllowList } | undefined;
+  private readonly sealed: SealedSession | undefined;
   private grants: AllowList | undefined;
 
   constructor(
@@ -53,10 +65,14 @@ export class AgentSession implements SessionHost, OutboxSource {
   ) {
     this.id = id;
     this.principal = attach.principal;
-    this.allow = settings.allow.forPrincipal(attach.principal);
+    this.allow = settings.allow.forDialer(attach.principal);
     this.settings = settings;
     this.outbox = outbox;
     this.onClosed = onClosed;
+    this.sealed = settings.e2e?.session({
+      asked: (stream, target, { name }) => void this.dial(stream, target, { key: name }),
+      refused: (stream, error) => this.refused({ stream: stream.id }, error),
+    });
     this.timer = new WakeTimer(() => this.session.advance());
     this.idleSinceMs = performance.now();
     const { resumeWindowMs, memory, limits } = settings;
@@ -110,7 +126,24 @@ export class AgentSession implements SessionHost, OutboxSource {
   }
 
   opened(stream: Stream, request: OpenRequest): void {
-    void this.dial(stream, request);
+    if (this.settings.e2e?.isRequired !== true) {
+      void this.dial(stream, request, {});
+      return;
+    }
+    const why = 'this agent takes encrypted streams only: dial with --e2e';
+    const target = `${request.host}:${request.port}`;
+    this.refused({ stream: stream.id, target }, new FairleadError('ERR_E2E', why));
+    stream.reset('ERR_E2E', why);
+  }
+
+  openedSealed(stream: Stream, version: number): void {
+    if (this.sealed !== undefined) this.sealed.opened(stream, version);
+    else stream.reset('ERR_E2E', 'this agent takes no encrypted streams: it has no --e2e-key');
+  }
+
+  /** Streams that were encrypted ahead of a use which is not to come. */
+  dropSpares(): void {
+    this.sealed?.dropWaiting('ERR_DRAINING', 'the agent is stopping');
   }
 
   closed(error: FairleadError): void {
@@ -118,12 +151,11 @@ export class AgentSession implements SessionHost, OutboxSource {
     this.onClosed(this, error);
   }
 
-  private async dial(stream: TargetStream, request: OpenRequest): Promise<void> {
+  private async dial(stream: TargetStream, request: OpenRequest, { key }: Asker): Promise<void> {
     const { node, log, dialTimeoutMs } = this.settings;
     const facts = {
-      session: formatSession(this.id),
-      stream: stream.id,
-      principal: this.principal,
+      ...this.facts(stream.id),
+      ...(key === undefined ? {} : { key }),
       target: `${request.host}:${request.port}`,
     };
     const { meter } = this.settings;
@@ -142,7 +174,7 @@ export class AgentSession implements SessionHost, OutboxSource {
     gone = new AbortController();
     const reader = new SpliceReader();
     try {
-      const policy = { node, allow: this.allow, grants: this.grants };
+      const policy = { node, allow: this.allowFor(key), grants: this.grants };
       const socket = await dialTarget(request, policy, dialTimeoutMs, reader.onread, gone.signal);
       if (!stream.live) {
         socket.destroy();
@@ -193,6 +225,26 @@ export class AgentSession implements SessionHost, OutboxSource {
       });
       stream.reset(code, failure.message);
     }
+  }
+
+  /** Nothing was dialled: the dialer did not come by the way that it has to come by. */
+  private refused({ stream, ...more }: { stream: number; target?: string }, error: FairleadError): void {
+    const facts = { ...this.facts(stream), ...more };
+    const { code, message } = error;
+    this.settings.meter.dialled('ERR_E2E', 0);
+    this.settings.log.warn({ event: 'stream-refused', ...facts, code, error: message }, 'stream refused');
+    this.audit(facts, { event: 'stream-refused', verdict: 'refused', code, error: message });
+  }
+
+  private allowFor(key: string | undefined): AllowList {
+    if (key === undefined) return this.allow;
+    if (this.allowByKey?.key !== key)
+      this.allowByKey = { key, allow: this.settings.allow.forDialer(this.principal, key) };
+    return this.allowByKey.allow;
+  }
+
+  private facts(stream: number) {
+    return { session: formatSession(this.id), stream, principal: this.principal };
   }
 
   private audit(facts: Omit<AuditEntry, 'event'>, entry: AuditEntry): void {

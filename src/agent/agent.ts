@@ -2,6 +2,7 @@
 // is the authority over its sessions: one belongs to the principal that began it, whatever a broker has forgotten.
 
 import { nanoid } from 'nanoid';
+import { E2eAcceptor } from '../e2e/acceptor.ts';
 import type { AuditEntry, AuditLog } from '../files/audit-log.ts';
 import { LinkKeeper } from '../link/keeper.ts';
 import type { Link } from '../link/link.ts';
@@ -96,6 +97,7 @@ class RunningAgent implements Agent {
       limits,
       memory: this.memory,
       meter: options.meter ?? noMeter,
+      e2e: options.e2e === undefined ? undefined : new E2eAcceptor(options.e2e),
     };
     const { version, routes = [] } = options;
     const query = {
@@ -165,7 +167,10 @@ class RunningAgent implements Agent {
       code: 'ERR_DRAINING',
       reason: 'the agent is stopping',
     });
-    for (const { session } of this.sessions.values()) session.goAway('ERR_DRAINING', 'the agent is stopping');
+    for (const held of this.sessions.values()) {
+      held.session.goAway('ERR_DRAINING', 'the agent is stopping');
+      held.dropSpares();
+    }
     if (this.streamCount > 0) {
       this.log.info({ event: 'drain', streams: this.streamCount, timeoutMs }, 'waiting for open streams');
       const until = performance.now() + timeoutMs;
@@ -192,6 +197,7 @@ class RunningAgent implements Agent {
   private shut(): void {
     this.state = 'closed';
     clearInterval(this.sweep);
+    this.settings.e2e?.close();
     this.keeper.close();
   }
 

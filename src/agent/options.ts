@@ -1,5 +1,6 @@
 // What an agent may be told, with the defaults.
 
+import type { E2eAgentOptions } from '../e2e/options.ts';
 import type { AuditLog } from '../files/audit-log.ts';
 import type { BrokerAccess } from '../link/broker-access.ts';
 import { FairleadError } from '../protocol/errors.ts';
@@ -32,6 +33,8 @@ export interface AgentOptions extends BrokerAccess, Partial<AgentLimits> {
   readonly dialTimeoutMs?: number;
   /** How long a silent dialer may take to come back, in ms. Default 60,000. */
   readonly resumeWindowMs?: number;
+  /** Encryption from dialer to agent: this agent's key, and whose keys are taken. Default: none. */
+  readonly e2e?: E2eAgentOptions | undefined;
   /** Counts what happens. Default: nobody. */
   readonly meter?: Meter;
   /** Gives up waiting for the first link. */

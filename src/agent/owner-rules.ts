@@ -1,5 +1,6 @@
-// The node owner's rules, each for everybody or for some principals: `HOST:PORT` or `HOST:PORT;sub=PATTERN`. A rule
-// for others is as if it were not there.
+// The node owner's rules, each for everybody or for some: `HOST:PORT`, `HOST:PORT;sub=PATTERN` for principals that the
+// broker names, `HOST:PORT;key=PATTERN` for dialers whose own key the agent has verified. A rule for others is as if
+// it were not there.
 
 import { FairleadError } from '../protocol/errors.ts';
 import { matchesPrincipal } from '../protocol/pattern.ts';
@@ -8,8 +9,10 @@ import { AllowList } from './allow.ts';
 interface OwnerRule {
   /** As {@link AllowList} takes it. */
   readonly target: string;
-  /** Patterns, one of which must fit the principal; none: everybody. */
+  /** Patterns, one of which must fit the principal; none: any. */
   readonly principals: readonly string[];
+  /** Patterns, one of which must fit the name of the dialer's key; none: any, and dialers without a key. */
+  readonly keys: readonly string[];
 }
 
 export class OwnerRules {
@@ -21,14 +24,16 @@ export class OwnerRules {
     this.rules = texts.map(parseRule);
     // All of them, so that a mistake is found now and not when its principal comes.
     new AllowList(this.rules.map(({ target }) => target));
-    this.everybody = this.listFor(({ principals }) => principals.length === 0);
+    this.everybody = this.listFor(isForEverybody);
   }
 
-  forPrincipal(principal: string): AllowList {
-    if (this.rules.every(({ principals }) => principals.length === 0)) return this.everybody;
+  /** `key`: the name of the dialer's key, where it came by an encrypted stream. */
+  forDialer(principal: string, key?: string): AllowList {
+    if (this.rules.every(isForEverybody)) return this.everybody;
     return this.listFor(
-      ({ principals }) =>
-        principals.length === 0 || principals.some((pattern) => matchesPrincipal(pattern, principal)),
+      ({ principals, keys }) =>
+        (principals.length === 0 || fitsOneOf(principals, principal)) &&
+        (keys.length === 0 || (key !== undefined && fitsOneOf(keys, key))),
     );
   }
 
@@ -39,14 +44,23 @@ export class OwnerRules {
 
 function parseRule(text: string): OwnerRule {
   const [target = '', ...conditions] = text.split(';');
-  const principals = conditions.map((condition) => {
-    const [, pattern] = /^sub=(\S{1,512})$/.exec(condition.trim()) ?? [];
+  const patterns: { readonly sub: string[]; readonly key: string[] } = { sub: [], key: [] };
+  for (const condition of conditions) {
+    const [, kind, pattern] = /^(sub|key)=(\S{1,512})$/.exec(condition.trim()) ?? [];
     if (pattern === undefined)
       throw new FairleadError(
         'ERR_CONFIG',
-        `"${text.slice(0, 100)}" is no rule for a target: after ";" it says for whom, such as "sub=ci-*"`,
+        `"${text.slice(0, 100)}" is no rule for a target: after ";" it says for whom, such as "sub=ci-*" or "key=alice"`,
       );
-    return pattern;
-  });
-  return { target, principals };
+    patterns[kind === 'key' ? 'key' : 'sub'].push(pattern);
+  }
+  return { target, principals: patterns.sub, keys: patterns.key };
+}
+
+function isForEverybody({ principals, keys }: OwnerRule): boolean {
+  return principals.length === 0 && keys.length === 0;
+}
+
+function fitsOneOf(patterns: readonly string[], name: string): boolean {
+  return patterns.some((pattern) => matchesPrincipal(pattern, name));
 }

@@ -15,6 +15,7 @@ import {
 } from './address.ts';
 import { addBrokerOptions, brokerAccess } from './credentials.ts';
 import { parseSeconds } from './duration.ts';
+import { addE2eAgentOptions, e2eServing } from './e2e-options.ts';
 import { addLimitOptions, limitsGiven } from './limit-options.ts';
 import { type AuditOptions, addAuditOption, addLogOption, createLog, type LogOptions } from './log.ts';
 import { openReverse, type ReverseOptions } from './reverse.ts';
@@ -38,7 +39,7 @@ export function addAgentCommand(program: Command): void {
     .requiredOption('--node <name>', 'the name that dialers use', parseNode)
     .requiredOption(
       '--allow <host:port...>',
-      'what dialers may reach, repeatable: HOST:PORT, CIDR:PORT, HOST:FROM-TO, "*" for any host or port; ";sub=NAME" after it: for that principal only',
+      'what dialers may reach, repeatable: HOST:PORT, CIDR:PORT, HOST:FROM-TO, "*" for any host or port; ";sub=NAME" after it: for that principal only; ";key=NAME": for that dialer\'s verified key only (--e2e-peers)',
     )
     .option(
       '--route <name...>',
@@ -78,9 +79,11 @@ export function addAgentCommand(program: Command): void {
         '      --allow 127.0.0.1:22 --allow 10.0.0.0/24:8000-8999',
         '  fairlead agent … --listen 6443=control-plane:127.0.0.1:6443 --listen-token-file way-back.token',
         '  fairlead agent … --allow "127.0.0.1:22;sub=ops-*" --audit-log /var/log/fairlead-audit.jsonl',
+        '  fairlead agent … --allow "127.0.0.1:22;key=alice" --e2e-key edge-1.pem --e2e-peers dialers --e2e-require',
       ].join('\n'),
     );
   addBrokerOptions(command);
+  addE2eAgentOptions(command);
   addAuditOption(command);
   addLimitOptions(command, agentLimits);
   addLogOption(command).action(runAgent);
@@ -89,6 +92,7 @@ export function addAgentCommand(program: Command): void {
 async function runAgent(options: AgentCommandOptions): Promise<void> {
   const log = await createLog(options);
   const access = await brokerAccess(options, log);
+  const e2e = await e2eServing(options, log);
   const audit = options.auditLog === undefined ? undefined : openAuditFile(options.auditLog, log);
   const stop = new AbortController();
   const told = firstSignal().finally(() => stop.abort());
@@ -101,6 +105,7 @@ async function runAgent(options: AgentCommandOptions): Promise<void> {
       metrics = await serveMetrics(options.metrics, meter.metrics);
     const agent = await startAgent({
       ...access,
+      ...e2e,
       node: options.node,
       allow: options.allow,
       version,

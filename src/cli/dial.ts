@@ -11,11 +11,12 @@ import type { Command } from 'commander';
 import { connect, type StreamSocket } from '../client/index.ts';
 import { type HostPort, parseNode, parseTarget } from './address.ts';
 import { addBrokerOptions, type BrokerOptions, brokerAccess } from './credentials.ts';
+import { addE2eDialOptions, type E2eDialFlags, e2eDialing } from './e2e-options.ts';
 import { exitCodes } from './failure.ts';
 import { addLogOption, createLog, type LogOptions } from './log.ts';
 import { exitCodeOfSignal, firstSignal } from './signals.ts';
 
-interface DialOptions extends BrokerOptions, LogOptions {}
+interface DialOptions extends BrokerOptions, E2eDialFlags, LogOptions {}
 
 export function addDialCommand(program: Command): void {
   const command = program
@@ -35,12 +36,15 @@ export function addDialCommand(program: Command): void {
       ].join('\n'),
     );
   addBrokerOptions(command);
+  addE2eDialOptions(command);
   addLogOption(command, 'warn').action(dial);
 }
 
 async function dial(node: string, target: HostPort, options: DialOptions): Promise<void> {
   const log = await createLog(options);
-  const broker = connect(await brokerAccess(options, log));
+  const { e2e } = await e2eDialing(options, log);
+  // One dial is all there will be: nothing is to be made ready for the next.
+  const broker = connect({ ...(await brokerAccess(options, log)), e2e: e2e && { ...e2e, spareStreams: 0 } });
   try {
     const socket = broker.dialStream({ node, ...target, allowHalfOpen: true });
     const signal = await Promise.race([exchange(socket), firstSignal()]);

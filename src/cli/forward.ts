@@ -4,11 +4,12 @@ import type { Command } from 'commander';
 import { connect } from '../client/index.ts';
 import { type ForwardSpec, parseForward } from './address.ts';
 import { addBrokerOptions, type BrokerOptions, brokerAccess } from './credentials.ts';
+import { addE2eDialOptions, type E2eDialFlags, e2eDialing } from './e2e-options.ts';
 import { type LocalListener, listenLocally } from './local-listener.ts';
 import { addLogOption, createLog, type LogOptions } from './log.ts';
 import { firstSignal } from './signals.ts';
 
-interface ForwardOptions extends BrokerOptions, LogOptions {}
+interface ForwardOptions extends BrokerOptions, E2eDialFlags, LogOptions {}
 
 export function addForwardCommand(program: Command): void {
   const command = program
@@ -32,12 +33,13 @@ export function addForwardCommand(program: Command): void {
       ].join('\n'),
     );
   addBrokerOptions(command);
+  addE2eDialOptions(command);
   addLogOption(command).action(forward);
 }
 
 async function forward(specs: ForwardSpec[], options: ForwardOptions): Promise<void> {
   const log = await createLog(options);
-  const broker = connect(await brokerAccess(options, log));
+  const broker = connect({ ...(await brokerAccess(options, log)), ...(await e2eDialing(options, log)) });
   const listeners: LocalListener[] = [];
   try {
     for (const spec of specs) listeners.push(await listenLocally(broker, spec, log));

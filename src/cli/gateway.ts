@@ -6,12 +6,13 @@ import { type GatewayAddress, startGateway } from '../gateway/index.ts';
 import { parseListen } from './address.ts';
 import { addBrokerOptions, type BrokerOptions, brokerAccess } from './credentials.ts';
 import { parseSeconds } from './duration.ts';
+import { addE2eDialOptions, type E2eDialFlags, e2eDialing } from './e2e-options.ts';
 import { UsageError } from './failure.ts';
 import { addTargetOptions, openProxy, type ProxyCommandOptions } from './gateway-proxy.ts';
 import { addLogOption, createLog, type LogOptions } from './log.ts';
 import { firstSignal } from './signals.ts';
 
-interface GatewayCommandOptions extends BrokerOptions, LogOptions, ProxyCommandOptions {
+interface GatewayCommandOptions extends BrokerOptions, E2eDialFlags, LogOptions, ProxyCommandOptions {
   readonly httpConnect?: GatewayAddress[];
   readonly dialTimeout: number;
   readonly drain: number;
@@ -45,6 +46,7 @@ export function addGatewayCommand(program: Command): void {
     );
   addTargetOptions(command);
   addBrokerOptions(command);
+  addE2eDialOptions(command);
   addLogOption(command).action(runGateway);
 }
 
@@ -60,7 +62,7 @@ async function runGateway(options: GatewayCommandOptions): Promise<void> {
   const dialTimeoutMs = Math.max(1, options.dialTimeout * 1000);
   const access = await brokerAccess(options, log);
   const proxy = await openProxy(options, access, log);
-  const broker = connect({ ...access, dialTimeoutMs });
+  const broker = connect({ ...access, ...(await e2eDialing(options, log)), dialTimeoutMs });
   try {
     const gateway = await startGateway({ broker, httpConnect, proxy, dialTimeoutMs, log });
     log.info({ listen: gateway.addresses }, 'ready');

@@ -5,10 +5,11 @@ import type { Logger } from 'pino';
 import { connect } from '../client/index.ts';
 import type { ForwardSpec } from './address.ts';
 import { type BrokerOptions, brokerAccess } from './credentials.ts';
+import { type E2eAgentFlags, e2eOfListen } from './e2e-options.ts';
 import { UsageError } from './failure.ts';
 import { type LocalListener, listenLocally } from './local-listener.ts';
 
-export interface ReverseOptions extends BrokerOptions {
+export interface ReverseOptions extends BrokerOptions, E2eAgentFlags {
   readonly listen?: ForwardSpec[];
   readonly listenTokenFile?: string;
 }
@@ -26,6 +27,8 @@ export async function openReverse(options: ReverseOptions, log: Logger): Promise
   const { listen: specs = [], listenTokenFile } = options;
   if (specs.length === 0) {
     if (listenTokenFile !== undefined) throw new UsageError('--listen-token-file goes with --listen');
+    if (options.listenE2ePeers !== undefined || options.listenE2eCa !== undefined)
+      throw new UsageError('--listen-e2e-peers and --listen-e2e-ca go with --listen');
     return { addresses: [], drain: async () => {}, close: async () => {} };
   }
   const tokenFile = listenTokenFile ?? (process.env.FAIRLEAD_LISTEN_TOKEN_FILE || undefined);
@@ -33,7 +36,10 @@ export async function openReverse(options: ReverseOptions, log: Logger): Promise
     throw new UsageError(
       '--listen needs a dial token of its own: add --listen-token-file FILE or set FAIRLEAD_LISTEN_TOKEN_FILE',
     );
-  const broker = connect(await brokerAccess({ ...options, tokenFile }, log));
+  const broker = connect({
+    ...(await brokerAccess({ ...options, tokenFile }, log)),
+    ...(await e2eOfListen(options, log)),
+  });
   const listeners: LocalListener[] = [];
   const close = async () => {
     await Promise.all(listeners.map((listener) => listener.close()));

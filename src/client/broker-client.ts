@@ -2,6 +2,7 @@
 // Opens nothing before it is asked to dial, and closes what it opened.
 
 import type * as z from 'zod';
+import { E2eDialer } from '../e2e/dialer.ts';
 import { linkUrl } from '../link/link.ts';
 import { StreamSocket } from '../link/stream-socket.ts';
 import { FairleadError } from '../protocol/errors.ts';
@@ -25,6 +26,7 @@ import {
 } from './connect-options.ts';
 import { NodeSession } from './node-session.ts';
 import { ProcessHold } from './process-hold.ts';
+import { SealedStreams } from './sealed-streams.ts';
 
 /** How long a dial waits for an agent that was there until now, in ms. */
 const returnGraceMs = 3_000;
@@ -58,7 +60,8 @@ export interface BrokerClient extends AsyncDisposable {
    * The nodes that serve a host name or address and that the token may dial: those with the best match, the one
    * with the fewest sessions first, at least one.
    *
-   * @throws FairleadError ERR_NODE_UNREACHABLE where none does, ERR_CONFIG where it is no host; otherwise as
+   * @throws FairleadError ERR_NODE_UNREACHABLE where none does, ERR_CONFIG where it is no host, ERR_E2E where streams
+   *   are encrypted end to end, since the broker is not to know the host; otherwise as
    *   {@link nodes}: ERR_UNAUTHORIZED, ERR_FORBIDDEN, ERR_RATE_LIMIT, ERR_DRAINING, ERR_BROKER_UNREACHABLE
    */
   resolve(host: string, options?: { readonly signal?: AbortSignal }): Promise<HostHolder[]>;
@@ -87,11 +90,15 @@ class SharedSessions implements BrokerClient {
   readonly #sessions = new Set<NodeSession>();
   /** Requests that wait for an answer. */
   readonly #asking = new Set<AbortController>();
+  /** Present: every stream is encrypted, whatever it costs. */
+  readonly #e2e: E2eDialer | undefined;
+  readonly #sealed = new WeakMap<NodeSession, SealedStreams>();
   readonly #onAbort = (): void => void this.close();
   #closing: Promise<void> | undefined;
 
   constructor(settings: ConnectSettings) {
     this.#settings = settings;
+    this.#e2e = settings.e2e === undefined ? undefined : new E2eDialer(settings.e2e);
     // A URL that cannot work is better known now than at the first dial.
     linkUrl(this.#settings, '/', {});
     if (settings.signal?.aborted === true) this.#closing = Promise.resolve();
@@ -143,6 +150,12 @@ class SharedSessions implements BrokerClient {
   }
 
   async resolve(host: string, options: { readonly signal?: AbortSignal } = {}): Promise<HostHolder[]> {
+    // The broker would learn the target's name, which is what encryption hides from it.
+    if (this.#e2e !== undefined)
+      throw new FairleadError(
+        'ERR_E2E',
+        `asking the broker who serves "${host}" would tell it: name the node`,
+      );
     return (await this.#ask(resolvePath, { host }, resolveSchema, options.signal)).nodes;
   }
 
@@ -180,7 +193,15 @@ class SharedSessions implements BrokerClient {
 
   #open(node: string, request: OpenRequest, handler: StreamHandler, timeoutMs?: number): ByteStream {
     this.#refuseIfClosed();
-    return this.#sessionFor(node).open(request, handler, timeoutMs ?? this.#settings.dialTimeoutMs);
+    const session = this.#sessionFor(node);
+    const limitMs = timeoutMs ?? this.#settings.dialTimeoutMs;
+    if (this.#e2e === undefined) return session.open(request, handler, limitMs);
+    let sealed = this.#sealed.get(session);
+    if (sealed === undefined) {
+      sealed = new SealedStreams(node, session, this.#e2e, this.#settings.dialTimeoutMs);
+      this.#sealed.set(session, sealed);
+    }
+    return sealed.open(request, handler, limitMs);
   }
 
   #sessionFor(node: string): NodeSession {
@@ -212,6 +233,7 @@ class SharedSessions implements BrokerClient {
     this.#settings.signal?.removeEventListener('abort', this.#onAbort);
     for (const asking of this.#asking) asking.abort();
     for (const session of [...this.#sessions]) session.close('ERR_ABORTED', 'the broker client was closed');
+    this.#e2e?.close();
   }
 }
 

@@ -1,6 +1,7 @@
 // What a program tells `connect` and `dial`, checked once, here.
 
 import * as z from 'zod';
+import { type E2eDialerOptions, e2eDialerSchema } from '../e2e/options.ts';
 import type { BrokerAccess, ClientCertificate } from '../link/broker-access.ts';
 import { FairleadError } from '../protocol/errors.ts';
 
@@ -12,6 +13,11 @@ export interface ConnectOptions extends BrokerAccess {
   readonly idleLinkMs?: number | undefined;
   /** Longest that a dial takes where it does not say so itself, in ms. Range 1 to 86,400,000; default 10,000. */
   readonly dialTimeoutMs?: number | undefined;
+  /**
+   * Encrypts every stream from here to the agent, which shows its own key: then the broker sees neither bytes nor
+   * targets. There is no fall-back to streams that are not encrypted. Default: none are.
+   */
+  readonly e2e?: E2eDialerOptions | undefined;
   /** Closes everything when aborted. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -56,6 +62,7 @@ const connectFields = z.object({
   resumeWindowMs: z.number().min(0).max(dayMs).default(60_000),
   idleLinkMs: z.number().min(0).max(dayMs).default(30_000),
   dialTimeoutMs: z.number().min(1).max(dayMs).default(10_000),
+  e2e: e2eDialerSchema.optional(),
   signal: z.instanceof(AbortSignal).optional(),
 });
 

@@ -1,5 +1,6 @@
 // The public surface of the dial API.
 
+export type { E2eDialerOptions } from '../e2e/options.ts';
 export { StreamSocket } from '../link/stream-socket.ts';
 export { type ErrorCode, FairleadError } from '../protocol/errors.ts';
 export type { HostHolder, NodeInfo } from './broker-answers.ts';

@@ -17,10 +17,11 @@ import {
 import { controlSession, formatSession, readU32 } from '../protocol/envelope.ts';
 import { FairleadError, type WireCode, wireCodes } from '../protocol/errors.ts';
 import { frameTypes } from '../protocol/frame.ts';
-import type { OpenRequest } from '../protocol/open.ts';
+import type { OpenRequest, SealedRequest } from '../protocol/open.ts';
 import { type PathLimits, Session } from '../protocol/session.ts';
 import type { Stream, StreamHandler } from '../protocol/stream.ts';
 import { PendingDial } from './pending-dial.ts';
+import type { OuterSession } from './sealed-streams.ts';
 
 export interface NodeSessionOptions {
   readonly node: string;
@@ -46,7 +47,9 @@ type Phase = 'fresh' | 'attached' | 'away' | 'draining' | 'over';
 const hopelessCodes =
   /^(CERT_|CRL_|ERR_TLS|ERR_SSL|EPROTO|ERROR_IN_CERT_|INVALID_|PATH_LENGTH_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_)/;
 
-export class NodeSession {
+export class NodeSession implements OuterSession {
+  /** Streams that wait for a use: they do not keep the session. Whoever opens such counts them. */
+  spareStreams = 0;
   readonly #options: NodeSessionOptions;
   readonly #id: bigint;
   readonly #session: Session;
@@ -112,10 +115,24 @@ export class NodeSession {
 
   /** @throws FairleadError where the session takes no more streams */
   open(request: OpenRequest, handler: StreamHandler, timeoutMs: number): Stream {
+    return this.#open(request, `${request.host}:${request.port}`, handler, timeoutMs);
+  }
+
+  /** As {@link open}, for a stream whose target is named inside it. */
+  openSealed(handler: StreamHandler, timeoutMs: number): Stream {
+    return this.#open({ e2e: 1 }, 'an encrypted stream', handler, timeoutMs);
+  }
+
+  #open(
+    request: OpenRequest | SealedRequest,
+    what: string,
+    handler: StreamHandler,
+    timeoutMs: number,
+  ): Stream {
     const sinceMs = performance.now();
     const dial = new PendingDial(
       handler,
-      () => this.#unanswered(request, performance.now() - sinceMs),
+      () => this.#unanswered(what, performance.now() - sinceMs),
       (settled) => this.#pending.delete(settled),
     );
     const stream = this.#session.open(request, dial);
@@ -174,7 +191,7 @@ export class NodeSession {
         if (isHopeless(error)) this.#failDials(error);
     }
     // Nobody waits for this link: the next dial gets a new one.
-    if (this.#session.streamCount === 0) return this.#giveUp(error, 'ERR_SESSION_LOST');
+    if (this.#isUnused) return this.#giveUp(error, 'ERR_SESSION_LOST');
     return true;
   }
 
@@ -244,7 +261,7 @@ export class NodeSession {
   }
 
   /** Why a dial took too long, as far as can be seen from here. */
-  #unanswered(request: OpenRequest, waitedMs: number): FairleadError {
+  #unanswered(what: string, waitedMs: number): FairleadError {
     const waited = `${Math.round(waitedMs)} ms`;
     if (this.#keeper.link === undefined) {
       const why = this.#lastError?.message ?? 'it did not answer';
@@ -253,17 +270,21 @@ export class NodeSession {
       });
     }
     if (this.#agentIsGone) return this.#unserved();
-    const target = `${request.host}:${request.port}`;
-    return new FairleadError('ETIMEDOUT', `${target} at "${this.#options.node}": no answer within ${waited}`);
+    return new FairleadError('ETIMEDOUT', `${what} at "${this.#options.node}": no answer within ${waited}`);
   }
 
   // ── the end ──────────────────────────────────────────────────────────────────────────────────────
 
   #endIfIdle(): void {
     const now = performance.now();
-    if (!this.#session.idle) this.#idleSinceMs = undefined;
+    const isIdle = this.#isUnused && (this.spareStreams > 0 || this.#session.idle);
+    if (!isIdle) this.#idleSinceMs = undefined;
     else if (this.#idleSinceMs === undefined) this.#idleSinceMs = now;
     else if (now - this.#idleSinceMs >= this.#options.idleLinkMs * 0.7) this.close('ERR_ABORTED', 'idle');
+  }
+
+  get #isUnused(): boolean {
+    return this.#session.streamCount <= this.spareStreams;
   }
 
   #end(): void {

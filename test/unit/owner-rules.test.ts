@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { OwnerRules } from '../../src/agent/owner-rules.ts';
 
 function allows(rules: readonly string[], principal: string, port = 22): boolean {
-  return new OwnerRules(rules).forPrincipal(principal).allowsAddress('127.0.0.1', '127.0.0.1', port);
+  return new OwnerRules(rules).forDialer(principal).allowsAddress('127.0.0.1', '127.0.0.1', port);
 }
 
 test.each<[string[], string, boolean]>([
