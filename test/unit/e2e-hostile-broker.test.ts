@@ -68,7 +68,7 @@ const isOfSession = (message: Buffer) => message.readBigUInt64BE() !== 0n;
 /** Sends the pattern to an echo and takes what comes back: how much of it, and how it ended. */
 async function exchange(client: BrokerClient, port: number, bytes = 2_000_000) {
   const sent = Buffer.concat(Array(Math.ceil(bytes / pattern.length)).fill(pattern)).subarray(0, bytes);
-  const socket = client.dialStream({ node, host: '127.0.0.1', port, allowHalfOpen: true, timeoutMs: 5_000 });
+  const socket = client.dialStream({ node, host: '127.0.0.1', port, allowHalfOpen: true, timeoutMs: 30_000 });
   const chunks: Buffer[] = [];
   const ended = new Promise<string>((resolve) => {
     socket.on('data', (chunk: Buffer) => chunks.push(chunk));
