@@ -24,7 +24,9 @@ export function checkCaller(
   acceptsBasic?: AcceptsBasic,
 ): boolean {
   refusePages(request);
-  if (kind === 'tcp') refuseForeignHost(request);
+  const host = hostOf(request);
+  // Browsers do not speak to socket files, and over TLS the certificate's name is checked before the first request.
+  if (kind === 'tcp' && host !== undefined) refuseForeignHost(host);
   return acceptsBasic === undefined ? false : checkBasic(request, acceptsBasic);
 }
 
@@ -41,13 +43,16 @@ function refusePages(request: IncomingMessage): void {
     );
 }
 
-/** A page can make its own name resolve to 127.0.0.1, and is then no longer foreign to the browser: its name is. */
-function refuseForeignHost(request: IncomingMessage): void {
+/** RFC 9112 §3.2: exactly one, but for HTTP/1.0, which no browser speaks. */
+function hostOf(request: IncomingMessage): string | undefined {
   const hosts = valuesOf(request.rawHeaders, 'host');
-  if (hosts.length > 1) throw new RequestRefused(400, 'ERR_PROTOCOL', 'more than one Host');
-  // HTTP/1.0 need not say; browsers do.
-  const [host] = hosts;
-  if (host === undefined) return;
+  if (hosts.length > 1 || (hosts.length === 0 && request.httpVersion === '1.1'))
+    throw new RequestRefused(400, 'ERR_CONFIG', 'a request has one Host');
+  return hosts[0];
+}
+
+/** A page can make its own name resolve to 127.0.0.1, and is then no longer foreign to the browser: its name is. */
+function refuseForeignHost(host: string): void {
   const name = host.toLowerCase().replace(/:\d*$/, '');
   if (name === 'localhost' || name === '[::1]' || (isIPv4(name) && name.startsWith('127.'))) return;
   throw new RequestRefused(

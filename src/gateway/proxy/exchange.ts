@@ -54,6 +54,8 @@ export class Exchange {
   #framing: Framing = { kind: 'none' };
   #outgoing: ClientRequest | undefined;
   #mayContinue: boolean;
+  /** The target's answer, or ours, is on its way, or the connection has been handed over. */
+  #isAnswered = false;
 
   constructor(
     request: IncomingMessage,
@@ -90,7 +92,6 @@ export class Exchange {
       ...this.#facts,
       framing: this.#framing,
       upgrade: upgrade?.protocol,
-      keepsAlive: pool === 'kept',
     });
     const options: TargetRequest = {
       agent: this.#targets[pool],
@@ -112,9 +113,14 @@ export class Exchange {
     }
     this.#outgoing = outgoing;
     outgoing.on('error', (error) => {
-      if (this.#response.headersSent) this.#cut();
+      if (this.#isAnswered) this.#cut();
       else if (mayRetry && outgoing.reusedSocket && !this.#gone.signal.aborted) this.#send('single', false);
       else this.#refuse(targetFailure(error, path));
+    });
+    // Without an error, too: a target that switches protocols though nobody asked it to is dropped by Node in silence.
+    outgoing.once('close', () => {
+      if (this.#isAnswered || outgoing !== this.#outgoing) return;
+      this.#refuse(targetFailure(Object.assign(new Error('closed'), { code: 'ECONNRESET' }), path));
     });
     let interim = 0;
     outgoing.on('information', (info) => {
@@ -144,6 +150,7 @@ export class Exchange {
     outgoing.once('response', () => clearTimeout(timer));
     outgoing.once('upgrade', (incoming, socket, head) => {
       clearTimeout(timer);
+      this.#isAnswered = true;
       const facts = {
         path: this.#facts.path,
         framing: { kind: 'none' },
@@ -193,6 +200,7 @@ export class Exchange {
       const fields = responseFields(incoming, { path: this.#facts.path, framing, mayBeChunked, closes });
       response.sendDate = false;
       response.writeHead(incoming.statusCode ?? 502, incoming.statusMessage ?? '', fields);
+      this.#isAnswered = true;
       if (mayBeChunked && framing.kind === 'chunked')
         incoming.once('end', () => response.addTrailers(trailerFields(incoming.rawTrailers)));
     } catch (error) {
@@ -215,6 +223,7 @@ export class Exchange {
 
   #refuse(error: unknown): void {
     if (this.#response.destroyed || this.#response.headersSent) return;
+    this.#isAnswered = true;
     this.#stopSending();
     sendAnswer(this.#response, answerFor(error), this.#facts.closes || !this.#mayContinue);
   }

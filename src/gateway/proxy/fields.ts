@@ -97,8 +97,6 @@ export interface RequestFacts {
   readonly authorizationIsOurs: boolean;
   /** Bearer token for the target, where the client brought nothing of its own. */
   readonly token: string | undefined;
-  /** The connection may serve another request. */
-  readonly keepsAlive: boolean;
 }
 
 /** The fields with which the target is asked. */
@@ -131,11 +129,12 @@ export function requestFields(request: IncomingMessage, facts: RequestFacts): st
   // RFC 9110 §8.6: those methods that could have a body say that there is none.
   else if (!['GET', 'HEAD', 'DELETE', 'OPTIONS'].includes(request.method ?? ''))
     out.push('Content-Length', '0');
-  const persistence = facts.keepsAlive ? 'keep-alive' : 'close';
+  // Never "close": a target that closes while a body is still coming to it resets, and its answer may be lost. Where
+  // the connection serves one request only, it is closed from here.
   if (upgrade !== undefined) out.push('Connection', 'Upgrade', 'Upgrade', upgrade);
   // RFC 9110 §10.1.4: trailers are passed on, so the target may be told; the field is for one hop at a time.
-  else if (wantsTrailers(request)) out.push('TE', 'trailers', 'Connection', `${persistence}, TE`);
-  else out.push('Connection', persistence);
+  else if (wantsTrailers(request)) out.push('TE', 'trailers', 'Connection', 'keep-alive, TE');
+  else out.push('Connection', 'keep-alive');
   return out;
 }
 

@@ -63,7 +63,8 @@ export class ProxyFront implements Front {
       keepAliveTimeout,
       connectionsCheckingInterval: Math.min(1_000, headTimeoutMs),
       insecureHTTPParser: false,
-      requireHostHeader: true,
+      // Looked for with the rest, for an answer of our own.
+      requireHostHeader: false,
     });
     this.#parser.timeout = idleMs;
     this.#parser.on('request', (request, response) => this.#exchange(request, response, false));
