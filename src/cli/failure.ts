@@ -1,7 +1,11 @@
 // How a command ends when it does not end well: one line on stderr and an exit code, never a stack trace.
 
 import { CommanderError } from 'commander';
+import { printable } from '../files/printable.ts';
 import { FairleadError } from '../protocol/errors.ts';
+
+/** Longest that the line may be. */
+const maxCharacters = 2048;
 
 export const exitCodes = { done: 0, failed: 1, usage: 2 } as const;
 
@@ -20,6 +24,9 @@ interface SystemError {
   readonly path?: string;
   readonly address?: string;
   readonly port?: number;
+  /** What Node's permission model did not allow, and for what. */
+  readonly permission?: string;
+  readonly resource?: string;
 }
 
 /** What people can do about the failures that they meet first. */
@@ -60,7 +67,7 @@ export function describe(error: unknown): string {
 
 function describeSystemError(error: Error): string | undefined {
   if (!('code' in error) || typeof error.code !== 'string') return undefined;
-  const { code, path, address, port } = error as Error & SystemError;
+  const { code, path, address, port, permission, resource } = error as Error & SystemError;
   const where = address === undefined ? '' : ` ${address.includes(':') ? `[${address}]` : address}:${port}`;
   switch (code) {
     case 'EADDRINUSE':
@@ -73,6 +80,8 @@ function describeSystemError(error: Error): string | undefined {
         : `not allowed to read ${path}: check its owner and mode`;
     case 'ENOENT':
       return path === undefined ? undefined : `there is no file ${path}`;
+    case 'ERR_ACCESS_DENIED':
+      return `Node's permission model does not allow ${permission ?? 'this'}${resource ? ` of ${resource}` : ''}`;
     case 'EISDIR':
       return `${path ?? 'what was given'} is a directory, not a file`;
     default:
@@ -80,6 +89,7 @@ function describeSystemError(error: Error): string | undefined {
   }
 }
 
+/** Part of it may be what a broker or an agent said. */
 function oneLine(text: string): string {
-  return text.trim().replace(/\s*\n\s*/g, ' ');
+  return printable(text.trim().replace(/\s*\n\s*/g, ' '), maxCharacters);
 }

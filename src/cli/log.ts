@@ -3,9 +3,13 @@
 
 import { type Command, Option } from 'commander';
 import pino, { type DestinationStream, type Logger } from 'pino';
+import { printableFields } from '../files/printable.ts';
 
 const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 type Level = (typeof levels)[number];
+
+/** Longest that a field may be. */
+const maxCharacters = 1024;
 
 export interface LogOptions {
   readonly logLevel: Level;
@@ -22,7 +26,15 @@ export async function createLog(options: LogOptions): Promise<Logger> {
   const destination = process.stderr.isTTY
     ? await prettyDestination()
     : pino.destination({ dest: 2, sync: true });
-  return pino({ level: options.logLevel, base: null }, destination);
+  return pino(
+    {
+      level: options.logLevel,
+      base: null,
+      // Whoever logs bounds what peers choose more narrowly; this holds for what nobody thought of.
+      formatters: { log: (fields) => printableFields(fields, maxCharacters) },
+    },
+    destination,
+  );
 }
 
 export interface AuditOptions {

@@ -3,6 +3,7 @@
 
 import { openSync } from 'node:fs';
 import pino from 'pino';
+import { printableFields } from './printable.ts';
 
 /** What both sides write; `event` and `verdict` are from closed lists, what peers choose comes bounded. */
 export interface AuditEntry {
@@ -33,6 +34,7 @@ export interface AuditLog {
 /** Bytes that may wait for a disk that does not take them; lines beyond are lost, and counted. */
 const maxWaitingBytes = 8 * 1024 * 1024;
 const reportEveryMs = 10_000;
+/** Longest that a field may be: what peers choose is as long as they like. */
 const maxCharacters = 600;
 
 interface Complaints {
@@ -67,17 +69,7 @@ export function openAuditFile(path: string, log: Complaints): AuditLog {
   const lines = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
   return {
     record(entry) {
-      lines.info(boundedEntry(entry));
+      lines.info(printableFields(entry, maxCharacters));
     },
   };
-}
-
-/** What peers choose is as long as they like; a line is not. JSON escapes the rest. */
-function boundedEntry(entry: AuditEntry): object {
-  return Object.fromEntries(
-    Object.entries(entry).map(([name, value]) => [
-      name,
-      typeof value === 'string' && value.length > maxCharacters ? `${value.slice(0, maxCharacters)}…` : value,
-    ]),
-  );
 }
