@@ -77,6 +77,7 @@ export function addAgentCommand(program: Command): void {
         'Examples:',
         '  fairlead agent --broker wss://broker.example.com --node edge-1 --token-file edge-1.token \\',
         '      --allow 127.0.0.1:22 --allow 10.0.0.0/24:8000-8999',
+        '  fairlead agent … --node "$NODE_NAME" --route default --allow "$NODE_NAME:10250" --allow "10.96.0.0/12:*"',
         '  fairlead agent … --listen 6443=control-plane:127.0.0.1:6443 --listen-token-file way-back.token',
         '  fairlead agent … --allow "127.0.0.1:22;sub=ops-*" --audit-log /var/log/fairlead-audit.jsonl',
         '  fairlead agent … --allow "127.0.0.1:22;key=alice" --e2e-key edge-1.pem --e2e-peers dialers --e2e-require',

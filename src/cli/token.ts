@@ -37,7 +37,10 @@ export function addTokenCommand(program: Command): void {
       '--route <routes...>',
       'with --agent: what it may claim to reach: names, addresses, CIDRs, "default"',
     )
-    .option('--dial <patterns...>', 'a token to dial these nodes: names, "*" for any part, such as "edge-*"')
+    .option(
+      '--dial <patterns...>',
+      'a token to dial these nodes: names, "*" for any part between dots, such as "edge-*"',
+    )
     .option('--target <patterns...>', 'with --dial: only these HOST:PORT; without, whatever the agent allows')
     .option('--subject <name>', 'whom it is for, as logs and agents see it')
     .addOption(
