@@ -317,27 +317,42 @@ export function conformance(engine: Engine): void {
       expect(await text(socket)).toBe('still mine');
     });
 
+    /** What a dial link of the node is closed with once it has sent these. */
+    async function closeCodeAfter(node: string, messages: readonly (Uint8Array | string)[]): Promise<number> {
+      const token = await mintToken({ secret, dial: ['*'] });
+      const link = new WebSocket(
+        `${brokers.dialUrl}/v1/dial?node=${node}&session=00000000000000aa`,
+        'fairlead.v1',
+        { headers: { authorization: `Bearer ${token}` }, ...closeSoon },
+      );
+      await once(link, 'open');
+      for (const message of messages) link.send(message);
+      const [code] = await once(link, 'close');
+      return code as number;
+    }
+
     test('a message over the advertised size and one of text end their own link only', async () => {
       await using it = peers();
       const port = await it.echoTarget();
       await it.agent();
       const socket = await it.dial(await it.client(), port);
-      const token = await mintToken({ secret, dial: ['*'] });
       for (const [message, expected] of [
         [Buffer.alloc(600_000), 1009],
         ['text', 1003],
         [Buffer.from('short'), 4400],
-      ] as const) {
-        const link = new WebSocket(
-          `${brokers.dialUrl}/v1/dial?node=${it.node}&session=00000000000000aa`,
-          'fairlead.v1',
-          { headers: { authorization: `Bearer ${token}` }, ...closeSoon },
-        );
-        await once(link, 'open');
-        link.send(message);
-        const [code] = await once(link, 'close');
-        expect(code).toBe(expected);
-      }
+      ] as const)
+        expect(await closeCodeAfter(it.node, [message])).toBe(expected);
+      socket.end('untouched');
+      expect(await text(socket)).toBe('untouched');
+    });
+
+    test('a flood of control frames ends its own link only', async () => {
+      await using it = peers();
+      const port = await it.echoTarget();
+      await it.agent();
+      const socket = await it.dial(await it.client(), port);
+      const flood = Array.from({ length: 1000 }, () => encodeControl(frameTypes.PING));
+      expect(await closeCodeAfter(it.node, flood)).toBe(4429);
       socket.end('untouched');
       expect(await text(socket)).toBe('untouched');
     });
