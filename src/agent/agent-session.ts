@@ -1,6 +1,7 @@
 // One session at the agent: who it belongs to, what that principal may reach, and its streams' targets.
 
 import type { E2eAcceptor, SealedSession } from '../e2e/acceptor.ts';
+import type { SealedTarget } from '../e2e/greeting.ts';
 import type { AuditEntry, AuditLog } from '../files/audit-log.ts';
 import type { Outbox, OutboxSource } from '../link/outbox.ts';
 import { Splice, SpliceReader } from '../link/splice.ts';
@@ -70,7 +71,7 @@ export class AgentSession implements SessionHost, OutboxSource {
     this.outbox = outbox;
     this.onClosed = onClosed;
     this.sealed = settings.e2e?.session({
-      asked: (stream, target, { name }) => void this.dial(stream, target, { key: name }),
+      asked: (stream, target, { name }) => this.askedInside(stream, target, name),
       refused: (stream, error) => this.refused({ stream: stream.id }, error),
     });
     this.timer = new WakeTimer(() => this.session.advance());
@@ -139,6 +140,17 @@ export class AgentSession implements SessionHost, OutboxSource {
   openedSealed(stream: Stream, version: number): void {
     if (this.sealed !== undefined) this.sealed.opened(stream, version);
     else stream.reset('ERR_E2E', 'this agent takes no encrypted streams: it has no --e2e-key');
+  }
+
+  private askedInside(stream: TargetStream, { node, host, port }: SealedTarget, key: string): void {
+    if (node === this.settings.node) {
+      void this.dial(stream, { host, port }, { key });
+      return;
+    }
+    // Somebody between has led it to another node than it was meant for.
+    const error = new FairleadError('ERR_E2E', `the dialer means another node than ${this.settings.node}`);
+    this.refused({ stream: stream.id, target: `${host}:${port}`, key }, error);
+    stream.reset('ERR_E2E', error.message);
   }
 
   /** Streams that were encrypted ahead of a use which is not to come. */
@@ -228,7 +240,10 @@ export class AgentSession implements SessionHost, OutboxSource {
   }
 
   /** Nothing was dialled: the dialer did not come by the way that it has to come by. */
-  private refused({ stream, ...more }: { stream: number; target?: string }, error: FairleadError): void {
+  private refused(
+    { stream, ...more }: { stream: number; target?: string; key?: string },
+    error: FairleadError,
+  ): void {
     const facts = { ...this.facts(stream), ...more };
     const { code, message } = error;
     this.settings.meter.dialled('ERR_E2E', 0);

@@ -12,8 +12,9 @@ import {
   parsePeers,
 } from '../e2e/index.ts';
 import { followFile } from '../files/followed-file.ts';
+import { FairleadError } from '../protocol/errors.ts';
 import { warnIfWorldReadable } from './credentials.ts';
-import { UsageError } from './failure.ts';
+import { Failure, UsageError } from './failure.ts';
 
 interface E2eFiles {
   readonly e2eKey?: string;
@@ -116,7 +117,7 @@ async function followed(key: string, { flag, peers, ca }: Trusted, log: Logger):
     throw new UsageError(`say whose keys are taken by one of ${flag}-peers FILE and ${flag}-ca FILE`);
   const listeners = new Set<() => void>();
   const follow = async (path: string, check: (text: string) => unknown): Promise<() => string> => {
-    const file = await followFile(path, {
+    const following = followFile(path, {
       parse: (text) => {
         check(text);
         return text;
@@ -131,11 +132,15 @@ async function followed(key: string, { flag, peers, ca }: Trusted, log: Logger):
           'cannot be used: what it said before stays in force',
         ),
     });
+    const file = await following.catch((error: unknown) => {
+      throw error instanceof FairleadError ? new Failure(error.message) : error;
+    });
     return file.value;
   };
+  const read = await follow(key, parseIdentity);
   await warnIfWorldReadable(key, log);
   return {
-    key: await follow(key, parseIdentity),
+    key: read,
     ...(peers === undefined ? {} : { peers: await follow(peers, parsePeers) }),
     ...(ca === undefined ? {} : { ca: await follow(ca, parseAuthorities) }),
     onChange: (listener) => {

@@ -17,7 +17,7 @@ const maxPeers = 100_000;
 export function parsePeers(text: string): KnownPeers {
   const peers = new Map<string, string[]>();
   let count = 0;
-  for (const [index, line] of text.split('\n').entries()) {
+  for (const [index, line] of text.split(/\r?\n/).entries()) {
     const said = line.replace(/(^|\s)#.*$/, '').trim();
     if (said === '') continue;
     const [, pin, name] = /^(sha256:[\w-]{43})\s+(\S{1,253})$/.exec(said) ?? [];

@@ -17,6 +17,8 @@ import {
 } from '../../src/client/index.ts';
 import { decodeControl, encodeControl } from '../../src/protocol/control.ts';
 import { frameTypes } from '../../src/protocol/frame.ts';
+import { acquainted } from '../rig/identities.ts';
+import { Middle } from '../rig/middle.ts';
 import { Rig } from '../rig/rig.ts';
 import { CuttableProxy, listen, readPattern, writePattern } from '../rig/targets.ts';
 import type { Brokers, Engine } from './engine.ts';
@@ -421,6 +423,29 @@ export function conformance(engine: Engine): void {
       expect(await resolve(it.node)).toEqual([200, `${it.node} ${it.node}`]);
       expect(await resolve('10.7.2.1')).toEqual([404]);
       expect(await resolve('10.7.0.0/16')).toEqual([400]);
+    });
+
+    test('a stream that is encrypted end to end shows the broker neither payload nor target', async () => {
+      await using it = peers();
+      const port = await it.echoTarget();
+      const atAgent = await Middle.start(it.rig, brokers.agentUrl);
+      const atDialer = await Middle.start(it.rig, brokers.dialUrl);
+      const { agentSide, dialerSide } = await acquainted(it.node);
+      await it.agent({ url: atAgent.url, e2e: agentSide });
+      const secrets = ['the payload of this stream', 'localhost', String(port)];
+      const talk = async (client: BrokerClient) => {
+        const socket = client.dialStream({ node: it.node, host: 'localhost', port });
+        socket.end(secrets[0]);
+        expect(await text(socket)).toBe(secrets[0]);
+      };
+      const seen = () =>
+        [atAgent, atDialer].map(({ capture }) => secrets.filter((secret) => capture.includes(secret)));
+      await talk(await it.client({ url: atDialer.url, e2e: dialerSide }));
+      expect([atAgent.capture.length > 1000, atDialer.capture.length > 1000]).toEqual([true, true]);
+      expect(seen()).toEqual([[], []]);
+      // It would be seen, were it there.
+      await talk(await it.client({ url: atDialer.url }));
+      expect(seen()).toEqual([secrets, secrets]);
     });
 
     test('the agent drains: streams go on, new ones find the next instance', async () => {
