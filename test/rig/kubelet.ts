@@ -10,7 +10,8 @@ import { WebSocketServer } from 'ws';
 import type { Issued } from './certificates.ts';
 import { channelProtocols, forwardPorts, remoteStreams } from './kube-channels.ts';
 import { discovery, nodeList, nodeTable, pod } from './kube-objects.ts';
-import { runCommand } from './remote-command.ts';
+import { spdyPorts, spdyStreams } from './kube-spdy.ts';
+import { type RemoteStreams, runCommand } from './remote-command.ts';
 import type { Rig } from './rig.ts';
 
 interface KubeWishes {
@@ -37,6 +38,10 @@ export class Kubelet {
   /** What the container has said so far. */
   readonly lines: string[] = ['begun', 'serving'];
   readonly sockets: ReadonlySet<Duplex>;
+  private readonly websockets = new WebSocketServer({
+    noServer: true,
+    handleProtocols: (offered) => channelProtocols.find((protocol) => offered.has(protocol)) ?? false,
+  });
   private readonly followers: Set<(line: string) => void>;
 
   private constructor(port: number, sockets: ReadonlySet<Duplex>, followers: Set<(line: string) => void>) {
@@ -75,19 +80,12 @@ export class Kubelet {
       if (url === undefined) refuse(response, 401, 'Unauthorized');
       else kubelet.answer(url, request, response, node);
     });
-    const websockets = new WebSocketServer({
-      noServer: true,
-      handleProtocols: (offered) => channelProtocols.find((protocol) => offered.has(protocol)) ?? false,
-    });
     server.on('upgrade', (request, socket, head) => {
       socket.on('error', () => {});
       const url = admit(request);
-      const open = url && kubelet.channels(url);
-      if (open === undefined) {
-        refuseUpgrade(socket, url === undefined ? '401 Unauthorized' : '404 Not Found');
-        return;
-      }
-      websockets.handleUpgrade(request, socket, head, open);
+      if (url === undefined) refuseUpgrade(socket, '401 Unauthorized');
+      else if (request.headers.upgrade === 'SPDY/3.1') kubelet.spdy(url, socket, head);
+      else kubelet.websocket(url, request, socket, head);
     });
     rig.defer(() => {
       for (const socket of sockets) socket.destroy();
@@ -129,33 +127,46 @@ export class Kubelet {
     response.once('close', () => this.followers.delete(follow));
   }
 
-  /** What serves the channels that `url` asks for. */
-  private channels(url: URL): Parameters<WebSocketServer['handleUpgrade']>[3] | undefined {
+  private websocket(url: URL, request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const { searchParams } = url;
-    switch (actionOf(url.pathname)) {
-      case 'exec':
-        return (socket) => runCommand(searchParams.getAll('command'), remoteStreams(socket, searchParams));
-      case 'attach':
-        return (socket) => {
-          // The container's process says what it said, and says again what it is told.
-          const streams = remoteStreams(socket, searchParams);
-          for (const line of this.lines) streams.stdout?.write(`${line}\n`);
-          streams.stdin?.on('data', (chunk: Buffer) => streams.stdout?.write(chunk));
-        };
-      case 'portforward':
-        return (socket) => forwardPorts(socket, searchParams.getAll('ports').map(Number));
-      default:
-        return undefined;
+    const action = actionOf(url.pathname);
+    const offered = request.headers['sec-websocket-protocol']?.split(/, */) ?? [];
+    if (action === undefined || !channelProtocols.some((protocol) => offered.includes(protocol))) {
+      refuseUpgrade(socket, action === undefined ? '404 Not Found' : '403 Forbidden');
+      return;
     }
+    this.websockets.handleUpgrade(request, socket, head, (websocket) => {
+      if (action === 'portforward') forwardPorts(websocket, searchParams.getAll('ports').map(Number));
+      else this.run(action, url, remoteStreams(websocket, searchParams));
+    });
+  }
+
+  private spdy(url: URL, socket: Duplex, head: Buffer): void {
+    const action = actionOf(url.pathname);
+    if (action === undefined) refuseUpgrade(socket, '404 Not Found');
+    else if (action === 'portforward') spdyPorts(socket, head);
+    else spdyStreams(socket, head, url.searchParams, (streams) => this.run(action, url, streams));
+  }
+
+  private run(action: 'exec' | 'attach', url: URL, streams: RemoteStreams): void {
+    if (action === 'exec') {
+      runCommand(url.searchParams.getAll('command'), streams);
+      return;
+    }
+    // The container's process says what it said, and says again what it is told.
+    for (const line of this.lines) streams.stdout?.write(`${line}\n`);
+    streams.stdin?.on('data', (chunk: Buffer) => streams.stdout?.write(chunk));
   }
 }
 
-/** `exec`, `attach` or `portforward`, from a kubelet's path or an API server's. */
-function actionOf(pathname: string): string | undefined {
+type Action = 'exec' | 'attach' | 'portforward';
+
+/** From a kubelet's path or an API server's. */
+function actionOf(pathname: string): Action | undefined {
   const [, kubelet] = /^\/(exec|attach|portForward)\/default\/web(?:\/app)?$/.exec(pathname) ?? [];
   const [, api] =
     /^\/api\/v1\/namespaces\/default\/pods\/web\/(exec|attach|portforward)$/.exec(pathname) ?? [];
-  return kubelet?.toLowerCase() ?? api;
+  return (kubelet?.toLowerCase() ?? api) as Action | undefined;
 }
 
 function identityOf(request: IncomingMessage, token: string | undefined): string | undefined {
