@@ -38,6 +38,14 @@ export function createRoutes(options: RoutesOptions): Hono<Surroundings> {
     return isCutOff() ? c.json({ status: 'nats-down' }, 503) : c.json({ status: 'ready' });
   });
 
+  // A page of another site must not ask in the name of whoever looks at it: a browser adds the certificate itself.
+  app.use('/v1/*', async (c, next) => {
+    const origin = c.req.header('origin');
+    if (origin !== undefined && !isOriginOf(origin, c.req.url))
+      throw new Refusal('origin', 'this is not for pages of other sites: the Origin header names one');
+    await next();
+  });
+
   app.get('/v1/nodes', async (c) => {
     const patterns = await grantedNodes(c);
     const { nodes, isWhole } = await listNodes({});
@@ -94,4 +102,9 @@ export function createRoutes(options: RoutesOptions): Hono<Surroundings> {
   }
 
   return app;
+}
+
+/** By host and port alone: what stands in front of the broker may have ended the TLS. */
+function isOriginOf(origin: string, url: string): boolean {
+  return URL.canParse(origin) && new URL(origin).host === new URL(url).host;
 }

@@ -6,6 +6,13 @@ import { type Broker, mintToken, startBroker } from '../../src/broker/index.ts';
 
 const secret = 'a secret of the refusals, long enough for HS256';
 
+/** Hundreds of bad requests from one address would be refused for their number alone. */
+export const patient = {
+  maxAuthFailures: 100_000,
+  maxRequestsPerSecond: 100_000,
+  maxConnectionsPerSecond: 100_000,
+};
+
 export class BrokerUnderFire {
   readonly #broker: Broker;
   readonly #tokens: ReadonlyMap<string, string>;
@@ -35,7 +42,7 @@ export class BrokerUnderFire {
         .setExpirationTime(1_700_000_000)
         .sign(new TextEncoder().encode(secret)),
     };
-    const broker = await startBroker({ secret, port: 0 });
+    const broker = await startBroker({ secret, port: 0, ...patient });
     return new BrokerUnderFire(broker, new Map(Object.entries(tokens)));
   }
 

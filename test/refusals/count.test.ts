@@ -1,13 +1,19 @@
 // How many bad inputs there are in all: the promise is at least 300, each with a name of its own.
 
 import { expect, test } from 'vitest';
+import { configRows } from './config-rows.ts';
 import { controlRows } from './control-rows.ts';
+import { requestRows } from './request-rows.ts';
 import { toAgentRows, toDialerRows } from './session-rows.ts';
+import { tokenRows } from './token-rows.ts';
 import { upgradeRows } from './upgrade-rows.ts';
 import { webSocketRows } from './websocket-rows.ts';
 
 const tables: Readonly<Record<string, readonly { readonly name: string }[]>> = {
   upgrade: upgradeRows,
+  request: requestRows,
+  token: tokenRows,
+  config: configRows.map(({ name, kind }) => ({ name: `${kind}: ${name}` })),
   webSocket: webSocketRows,
   control: controlRows.map(({ name, from }) => ({ name: `${name}, from ${from}` })),
   toAgent: toAgentRows,

@@ -1,0 +1,8 @@
+// Two session cores with a relay between them that the input commands (test/simulation/hostile-relay.ts). The first
+// byte says whether it may make messages up, too.
+
+import { HostileRelay } from '../../simulation/hostile-relay.ts';
+
+export function fuzz(data: Buffer): void {
+  new HostileRelay(((data[0] ?? 0) & 1) === 1).run(data.subarray(1));
+}
