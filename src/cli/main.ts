@@ -37,7 +37,9 @@ async function buildProgram(): Promise<Command> {
         'Exit codes: 0 done, 1 failed, 2 wrong usage; 128 + N where a second signal N ended it.',
       ].join('\n'),
     );
-  const named = loaders[process.argv[2] ?? ''];
+  const name = process.argv[2] ?? '';
+  // `__proto__` is no command.
+  const named = Object.hasOwn(loaders, name) ? loaders[name] : undefined;
   for (const load of named === undefined ? Object.values(loaders) : [named]) (await load())(program);
   return program;
 }

@@ -2,6 +2,7 @@
 // sessions. The token goes into a header at each connect, and into REAUTH, and nowhere else.
 
 import WebSocket, { type ClientOptions } from 'ws';
+import { printable } from '../files/printable.ts';
 import {
   type ControlMessage,
   decodeControl,
@@ -279,7 +280,7 @@ function refusalError(status: number, body: string, shown: 'token' | 'certificat
     const parsed: unknown = JSON.parse(body);
     if (typeof parsed === 'object' && parsed !== null && 'error' in parsed) {
       const { error } = parsed as { error: { message?: unknown } };
-      if (typeof error?.message === 'string') message = error.message.slice(0, 256);
+      if (typeof error?.message === 'string') message = printable(error.message, 256);
     }
   } catch {
     // Whatever answered is not a broker; the status says enough.
@@ -294,7 +295,7 @@ function refusalError(status: number, body: string, shown: 'token' | 'certificat
 }
 
 function closeError(code: number, reason: string): FairleadError {
-  const said = reason === '' ? `close code ${code}` : `${reason.slice(0, 123)} (${code})`;
+  const said = reason === '' ? `close code ${code}` : `${printable(reason, 123)} (${code})`;
   if (code === closeCodes.unauthorized)
     return new FairleadError('ERR_UNAUTHORIZED', `the broker ended the link: ${said}`);
   if (code === closeCodes.forbidden)

@@ -1,6 +1,8 @@
 // How many bad inputs there are in all: the promise is at least 300, each with a name of its own.
 
 import { expect, test } from 'vitest';
+import { brokerRows } from './broker-rows.ts';
+import { cliRows } from './cli-rows.ts';
 import { configRows } from './config-rows.ts';
 import { controlRows } from './control-rows.ts';
 import { requestRows } from './request-rows.ts';
@@ -12,6 +14,8 @@ import { webSocketRows } from './websocket-rows.ts';
 const tables: Readonly<Record<string, readonly { readonly name: string }[]>> = {
   upgrade: upgradeRows,
   request: requestRows,
+  cli: cliRows,
+  broker: brokerRows,
   token: tokenRows,
   config: configRows.map(({ name, kind }) => ({ name: `${kind}: ${name}` })),
   webSocket: webSocketRows,
