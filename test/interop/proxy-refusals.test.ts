@@ -140,6 +140,36 @@ test('an address that somebody typed into a browser is served, under each name o
   await site.empty();
 });
 
+test('pipelined requests are answered one after the other, and no more of them are kept than a few', async () => {
+  await using rig = new Rig();
+  let atOnce = 0;
+  let most = 0;
+  const target = await serveHttp(rig, (request, response) => {
+    atOnce += 1;
+    most = Math.max(most, atOnce);
+    setTimeout(() => {
+      atOnce -= 1;
+      response.end(request.url);
+    }, 20);
+  });
+  const site = await Site.start(rig);
+  const one = (path: string) =>
+    `POST /proxy/nodes/edge-1:${target.port}${path} HTTP/1.1\r\nHost: localhost\r\n`;
+  const some = connectTo(site.port());
+  some.write(`${one('/1')}\r\n${one('/2')}\r\n${one('/3')}${close}`);
+  const bodies = [...(await text(some)).matchAll(/\r\n\r\n(\/\d)/g)].map(([, body]) => body);
+  expect(bodies).toEqual(['/1', '/2', '/3']);
+  some.end();
+  expect(most).toBe(1);
+  const many = connectTo(site.port());
+  many.on('error', () => {}).resume();
+  many.write(`${one('/x')}\r\n`.repeat(100));
+  // An end or a reset: what is still unread at the gateway decides.
+  await new Promise((resolve) => many.once('end', resolve).once('close', resolve));
+  many.destroy();
+  await site.until(({ clients, targets }) => clients + targets === 0);
+});
+
 test('a body that is no body is 400, and its request is taken back', async () => {
   await using rig = new Rig();
   let wasCut = 0;

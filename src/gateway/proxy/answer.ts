@@ -1,7 +1,7 @@
 // Answers of the gateway itself, as JSON for people and scripts. Never shows more than a code of the closed list and
 // one line of printable ASCII.
 
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Outcome, outcomeOf, refused } from '../outcome.ts';
 import { RequestRefused } from './request-refused.ts';
 
@@ -25,4 +25,15 @@ export function sendAnswer(response: ServerResponse, answer: Outcome, closes: bo
     ...(closes ? { Connection: 'close' } : {}),
   });
   response.end(body);
+}
+
+/** How long the rest of a request that has been answered may take, in ms. */
+const leftoverMs = 5_000;
+
+/** Reads and drops what is still to come of a request that has been answered, for a limited time. */
+export function discardRest(request: IncomingMessage): void {
+  if (request.complete) return;
+  request.resume();
+  const timer = setTimeout(() => request.socket.destroy(), leftoverMs).unref();
+  for (const event of ['end', 'close']) request.once(event, () => clearTimeout(timer));
 }

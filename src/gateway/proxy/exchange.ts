@@ -9,15 +9,12 @@ import {
 } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { FairleadError } from '../../protocol/errors.ts';
-import { answerFor, sendAnswer } from './answer.ts';
 import { type Framing, framingOf, requestFields, responseFields, trailerFields } from './fields.ts';
 import type { ProxyPath } from './proxy-path.ts';
 import { RequestRefused } from './request-refused.ts';
 import type { TargetConnections, TargetRequest } from './target-connections.ts';
 import { tlsFailureMessage } from './target-tls.ts';
 
-/** How much of a request that has been answered already is read and thrown away: that long, in ms. */
-const leftoverMs = 5_000;
 /** Interim responses that one target may send before its own. */
 const maxInterim = 16;
 const maxHeadBytes = 16_384;
@@ -50,6 +47,7 @@ export class Exchange {
   readonly #response: ServerResponse;
   readonly #targets: TargetConnections;
   readonly #facts: ExchangeFacts;
+  readonly #answerFailure: (error: unknown, closes: boolean) => void;
   readonly #gone = new AbortController();
   #framing: Framing = { kind: 'none' };
   #outgoing: ClientRequest | undefined;
@@ -57,16 +55,19 @@ export class Exchange {
   /** The target's answer, or ours, is on its way, or the connection has been handed over. */
   #isAnswered = false;
 
+  /** `answerFailure` ends the response with what the gateway has to say; no head has been sent. */
   constructor(
     request: IncomingMessage,
     response: ServerResponse,
     targets: TargetConnections,
     facts: ExchangeFacts,
+    answerFailure: (error: unknown, closes: boolean) => void,
   ) {
     this.#request = request;
     this.#response = response;
     this.#targets = targets;
     this.#facts = facts;
+    this.#answerFailure = answerFailure;
     this.#mayContinue = !facts.expectsContinue;
     response.once('close', () => this.#clientDone());
   }
@@ -225,7 +226,7 @@ export class Exchange {
     if (this.#response.destroyed || this.#response.headersSent) return;
     this.#isAnswered = true;
     this.#stopSending();
-    sendAnswer(this.#response, answerFor(error), this.#facts.closes || !this.#mayContinue);
+    this.#answerFailure(error, this.#facts.closes || !this.#mayContinue);
   }
 
   /** Half an answer was sent: that the rest is lost can be told by the connection only. */
@@ -245,14 +246,10 @@ export class Exchange {
     this.#stopSending();
   }
 
+  /** What is still to come of the request goes to nobody. */
   #stopSending(): void {
-    const request = this.#request;
-    if (request.complete) return;
-    if (this.#outgoing !== undefined) request.unpipe(this.#outgoing);
-    request.resume();
-    const { socket } = request;
-    const timer = setTimeout(() => socket.destroy(), leftoverMs).unref();
-    for (const event of ['end', 'close'] as const) request.once(event, () => clearTimeout(timer));
+    if (this.#outgoing !== undefined) this.#request.unpipe(this.#outgoing);
+    this.#request.resume();
   }
 }
 

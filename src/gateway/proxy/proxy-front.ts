@@ -9,7 +9,7 @@ import type { GatewayLog } from '../gateway-log.ts';
 import { refusal } from '../http-answer.ts';
 import { lastAnswer } from '../last-answer.ts';
 import { type Outcome, refused } from '../outcome.ts';
-import { answerFor, sendAnswer } from './answer.ts';
+import { answerFor, discardRest, sendAnswer } from './answer.ts';
 import { type AcceptsBasic, checkCaller, type ListenerKind } from './caller.ts';
 import { Exchange, type Upgrade } from './exchange.ts';
 import { eachField } from './fields.ts';
@@ -40,14 +40,22 @@ const maxHeadBytes = 16_384;
 /** How long a client may keep a connection without a request, in ms. */
 const keepAliveTimeout = 60_000;
 
+/** Requests that may wait on a connection for the one before them. */
+const maxPipelined = 16;
+
+/** The newest response on a connection, and how many requests of it have not begun. */
+interface Turn {
+  readonly newest: ServerResponse;
+  waiting: number;
+}
+
 export class ProxyFront implements Front {
   readonly fullAnswer = refusal(
     refused(503, 'ERR_RATE_LIMIT', 'the gateway has as many connections as it may'),
   );
   readonly #options: ProxyFrontOptions;
   readonly #parser: Server;
-  /** The newest response on each connection; answers go out in the order of the requests. */
-  readonly #newest = new WeakMap<Duplex, ServerResponse>();
+  readonly #turns = new WeakMap<Duplex, Turn>();
   #exchanges = 0;
   #isDraining = false;
 
@@ -67,12 +75,21 @@ export class ProxyFront implements Front {
       requireHostHeader: false,
     });
     this.#parser.timeout = idleMs;
-    this.#parser.on('request', (request, response) => this.#exchange(request, response, false));
-    this.#parser.on('checkContinue', (request, response) => this.#exchange(request, response, true));
+    this.#parser.on('request', (request, response) =>
+      this.#inTurn(request, response, () => this.#exchange(request, response, false)),
+    );
+    this.#parser.on('checkContinue', (request, response) =>
+      this.#inTurn(request, response, () => this.#exchange(request, response, true)),
+    );
     this.#parser.on('checkExpectation', (_request, response) =>
       sendAnswer(response, refused(417, 'ERR_PROTOCOL', 'nothing can be expected but "100-continue"'), true),
     );
-    this.#parser.on('upgrade', (request, socket, head) => this.#upgrade(request, socket as Socket, head));
+    this.#parser.on('upgrade', (request, socket, head) => {
+      const { newest } = this.#turns.get(socket) ?? {};
+      // Pipelined behind a request that is being answered: there is nothing to switch yet, and no way to say so.
+      if (newest === undefined || newest.closed) this.#upgrade(request, socket as Socket, head);
+      else socket.destroy();
+    });
     this.#parser.on('connect', (_request, socket) =>
       lastAnswer(
         socket as Socket,
@@ -121,7 +138,6 @@ export class ProxyFront implements Front {
     upgrading?: (end: () => void) => Upgrade,
   ): void {
     const { kind, targets, credentials, acceptsBasic } = this.#options;
-    this.#newest.set(request.socket, response);
     try {
       const authorizationIsOurs = checkCaller(request, kind, acceptsBasic);
       const path = parseProxyPath(request.url ?? '');
@@ -147,14 +163,42 @@ export class ProxyFront implements Front {
         closes: upgrading !== undefined,
         upgrade: upgrading?.(end),
       } as const;
-      new Exchange(request, response, targets, facts).start();
+      const refuse = (error: unknown, isLast: boolean): void => this.#refuse(response, error, isLast);
+      new Exchange(request, response, targets, facts, refuse).start();
     } catch (error) {
-      const answer = answerFor(error);
-      if (answer.status === 500)
-        this.#options.log.error({ event: 'proxy-failed', error: String(error) }, 'a request failed');
       // A client that waits for "100 Continue" may or may not send its body now: only a new connection is certain.
-      sendAnswer(response, answer, expectsContinue || upgrading !== undefined);
+      this.#refuse(response, error, expectsContinue || upgrading !== undefined);
     }
+  }
+
+  #refuse(response: ServerResponse, error: unknown, closes: boolean): void {
+    const answer = answerFor(error);
+    const { status, code, reason } = answer;
+    if (status === 500)
+      this.#options.log.error({ event: 'proxy-failed', error: String(error) }, 'a request failed');
+    // Neither the path nor its query, which may hold secrets.
+    else this.#options.log.info({ event: 'proxy-refused', status, code, reason }, 'request refused');
+    sendAnswer(response, answer, closes);
+  }
+
+  /**
+   * One request at a time on each connection: pipelined ones may not be carried out side by side (RFC 9112 §9.3.2),
+   * and Node says nothing of the end of a connection to responses whose turn has not come.
+   */
+  #inTurn(request: IncomingMessage, response: ServerResponse, begin: () => void): void {
+    const { socket } = request;
+    const turn = this.#turns.get(socket);
+    this.#turns.set(socket, { newest: response, waiting: (turn?.waiting ?? 0) + 1 });
+    const go = (): void => {
+      const now = this.#turns.get(socket);
+      if (now !== undefined) now.waiting -= 1;
+      if (socket.destroyed || response.headersSent) return;
+      response.once('close', () => discardRest(request));
+      begin();
+    };
+    if (turn === undefined || turn.newest.closed) go();
+    else if (turn.waiting < maxPipelined) turn.newest.once('close', go);
+    else socket.destroy();
   }
 
   /** The connection is the request's own now. Until the target agrees, it is answered as any other. */
@@ -178,7 +222,7 @@ export class ProxyFront implements Front {
 
   /** What Node's parser does not take: too long, too slow, or no HTTP. */
   #unreadable(error: ParseError, socket: Socket): void {
-    const newest = this.#newest.get(socket);
+    const newest = this.#turns.get(socket)?.newest;
     const answer = unreadable(error);
     if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
     else if (newest === undefined || newest.closed) lastAnswer(socket, refusal(answer));
