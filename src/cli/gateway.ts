@@ -1,20 +1,40 @@
-// `fairlead gateway`: what tools that cannot link the SDK connect to: HTTP CONNECT.
+// `fairlead gateway`: what tools that cannot link the SDK connect to: HTTP CONNECT, SOCKS5, proxy paths.
 
-import { type Command, Option } from 'commander';
+import { resolve } from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Logger } from 'pino';
 import { connect } from '../client/index.ts';
-import { type GatewayAddress, startGateway } from '../gateway/index.ts';
+import { type FollowedFile, followFile } from '../files/followed-file.ts';
+import {
+  type Credentials,
+  checkAddress,
+  type GatewayAddress,
+  gatewayDefaults,
+  longestSocketPath,
+  parseCredentials,
+  type ServerCertificate,
+  startGateway,
+} from '../gateway/index.ts';
+import { FairleadError } from '../protocol/errors.ts';
 import { parseListen } from './address.ts';
-import { addBrokerOptions, type BrokerOptions, brokerAccess } from './credentials.ts';
+import { openCertificate } from './certificate.ts';
+import { addBrokerOptions, type BrokerOptions, brokerAccess, warnIfWorldReadable } from './credentials.ts';
 import { parseSeconds } from './duration.ts';
 import { addE2eDialOptions, type E2eDialFlags, e2eDialing } from './e2e-options.ts';
-import { UsageError } from './failure.ts';
+import { Failure, UsageError } from './failure.ts';
 import { addTargetOptions, openProxy, type ProxyCommandOptions } from './gateway-proxy.ts';
 import { addLogOption, createLog, type LogOptions } from './log.ts';
 import { firstSignal } from './signals.ts';
 
 interface GatewayCommandOptions extends BrokerOptions, E2eDialFlags, LogOptions, ProxyCommandOptions {
   readonly httpConnect?: GatewayAddress[];
+  readonly socks5?: GatewayAddress[];
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly clientCa?: string;
+  readonly basicAuthFile?: string;
   readonly dialTimeout: number;
+  readonly maxConnections: number;
   readonly drain: number;
 }
 
@@ -26,23 +46,56 @@ export function addGatewayCommand(program: Command): void {
       'Listens for tools that cannot dial by themselves, and connects each to the target that it names.',
     )
     .addOption(
-      new Option('--http-connect <address>', 'speak HTTP CONNECT at HOST:PORT; repeatable').argParser(
-        (text: string, before: GatewayAddress[] = []) => [...before, parseGatewayAddress(text)],
+      addressOption(
+        '--http-connect <address>',
+        'speak HTTP CONNECT at HOST:PORT, unix:PATH or tls:HOST:PORT; repeatable',
       ),
     )
+    .addOption(addressOption('--socks5 <address>', 'speak SOCKS5 at HOST:PORT or unix:PATH; repeatable'))
     .addOption(
-      new Option(
+      addressOption(
         '--proxy <address>',
-        'serve /proxy/nodes/… and /proxy/hosts/… over HTTP; repeatable',
-      ).argParser((text: string, before: GatewayAddress[] = []) => [...before, parseGatewayAddress(text)]),
+        'serve /proxy/nodes/… and /proxy/hosts/… over HTTP at HOST:PORT, unix:PATH or tls:HOST:PORT; repeatable',
+      ),
+    )
+    .option('--tls-cert <file>', 'PEM certificate chain for tls: addresses; followed, as are the next two')
+    .option('--tls-key <file>', 'PEM private key of --tls-cert')
+    .option('--client-ca <file>', 'PEM certificates of the authorities whose clients may use tls: addresses')
+    .option(
+      '--basic-auth-file <file>',
+      'who may use plain HOST:PORT addresses: "user:password" lines; followed',
     )
     .addOption(
-      new Option('--dial-timeout <seconds>', 'longest that a dial takes').argParser(parseSeconds).default(10),
+      new Option('--dial-timeout <seconds>', 'longest that a dial takes')
+        .argParser(parseTimeout)
+        .default(gatewayDefaults.dialTimeoutMs / 1000),
+    )
+    .addOption(
+      new Option('--max-connections <number>', 'connections at once; more are turned away')
+        .argParser(parseCount)
+        .default(gatewayDefaults.maxConnections),
     )
     .addOption(
       new Option('--drain <seconds>', 'how long open connections may go on after SIGTERM')
         .argParser(parseSeconds)
         .default(30),
+    )
+    .addHelpText(
+      'after',
+      [
+        '',
+        'A target goes to the node that serves its host: a node name, or what an agent has as --route. Plain TCP',
+        'is for loopback only; a UNIX socket has mode 0660; tls: wants a client certificate. On SIGTERM or SIGINT',
+        'it takes no new connections and lets open ones finish; a second signal ends it at once.',
+        '',
+        'Examples:',
+        '  fairlead gateway --broker wss://broker.example.com --token-file me.token --http-connect 127.0.0.1:3128',
+        '  curl --proxy http://127.0.0.1:3128 -p http://edge-1:8080/',
+        '  fairlead gateway … --http-connect unix:/run/fairlead/connect.sock',
+        '  fairlead gateway … --http-connect tls:0.0.0.0:8131 --tls-cert gw.pem --tls-key gw.key --client-ca ca.pem',
+        '  fairlead gateway … --socks5 127.0.0.1:1080 --basic-auth-file users',
+        '  curl --proxy socks5h://user:password@127.0.0.1:1080 http://edge-1:8080/',
+      ].join('\n'),
     );
   addTargetOptions(command);
   addBrokerOptions(command);
@@ -50,21 +103,75 @@ export function addGatewayCommand(program: Command): void {
   addLogOption(command).action(runGateway);
 }
 
+function addressOption(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text: string, before: GatewayAddress[] = []) => [
+    ...before,
+    parseGatewayAddress(text),
+  ]);
+}
+
 function parseGatewayAddress(text: string): GatewayAddress {
-  return { kind: 'tcp', ...parseListen(text) };
+  if (text.startsWith('tls:')) return { kind: 'tls', ...parseListen(text.slice(4)) };
+  if (!text.startsWith('unix:')) {
+    const address: GatewayAddress = { kind: 'tcp', ...parseListen(text) };
+    try {
+      checkAddress(address, undefined);
+    } catch (error) {
+      throw error instanceof FairleadError ? new InvalidArgumentError(`${error.message}.`) : error;
+    }
+    return address;
+  }
+  // The file is removed by its path when the process ends, wherever it is then.
+  const path = resolve(text.slice(5));
+  if (text.length === 5 || Buffer.byteLength(path) > longestSocketPath)
+    throw new InvalidArgumentError(`Write unix:PATH, with a path of at most ${longestSocketPath} bytes.`);
+  return { kind: 'unix', path };
+}
+
+function parseTimeout(text: string): number {
+  const seconds = parseSeconds(text);
+  if (seconds < 1 || seconds > 86_400) throw new InvalidArgumentError('Write 1 to 86400 seconds.');
+  return seconds;
+}
+
+function parseCount(text: string): number {
+  const count = /^\d{1,7}$/.test(text) ? Number(text) : 0;
+  if (count < 1 || count > 1_000_000) throw new InvalidArgumentError('Write a number from 1 to 1000000.');
+  return count;
+}
+
+function addressesOf({ httpConnect = [], socks5 = [], proxy = [] }: GatewayCommandOptions): GatewayAddress[] {
+  return [...httpConnect, ...socks5, ...proxy];
 }
 
 async function runGateway(options: GatewayCommandOptions): Promise<void> {
   const log = await createLog(options);
-  const { httpConnect = [] } = options;
-  if (httpConnect.length + (options.proxy ?? []).length === 0)
-    throw new UsageError('nothing to listen on: add --http-connect or --proxy');
-  const dialTimeoutMs = Math.max(1, options.dialTimeout * 1000);
+  const { httpConnect = [], socks5 = [], maxConnections } = options;
+  if (addressesOf(options).length === 0)
+    throw new UsageError('nothing to listen on: add --http-connect, --socks5 or --proxy');
+  if (socks5.some(({ kind }) => kind === 'tls'))
+    throw new UsageError('--socks5 takes HOST:PORT or unix:PATH, not tls:');
+  const certificate = await openServerCertificate(options, log);
+  const credentials = await openCredentials(options, log);
+  const dialTimeoutMs = options.dialTimeout * 1000;
   const access = await brokerAccess(options, log);
   const proxy = await openProxy(options, access, log);
   const broker = connect({ ...access, ...(await e2eDialing(options, log)), dialTimeoutMs });
   try {
-    const gateway = await startGateway({ broker, httpConnect, proxy, dialTimeoutMs, log });
+    const gateway = await startGateway({
+      broker,
+      httpConnect,
+      socks5,
+      proxy,
+      certificate,
+      credentials,
+      dialTimeoutMs,
+      maxConnections,
+      log,
+    }).catch((error: unknown) => {
+      // The flags were checked before: what is left is the state of the machine.
+      throw error instanceof FairleadError ? new Failure(error.message) : error;
+    });
     log.info({ listen: gateway.addresses }, 'ready');
     const signal = await firstSignal();
     log.info({ signal, seconds: options.drain }, 'draining');
@@ -73,4 +180,44 @@ async function runGateway(options: GatewayCommandOptions): Promise<void> {
     proxy?.credentials.close();
     await broker.close();
   }
+}
+
+async function openServerCertificate(
+  options: GatewayCommandOptions,
+  log: Logger,
+): Promise<ServerCertificate | undefined> {
+  const { tlsCert: cert, tlsKey: key, clientCa: ca } = options;
+  const isWanted = addressesOf(options).some(({ kind }) => kind === 'tls');
+  if (cert === undefined && key === undefined && ca === undefined && !isWanted) return undefined;
+  if (cert === undefined || key === undefined || ca === undefined)
+    throw new UsageError('a tls: address needs --tls-cert, --tls-key and --client-ca, all three');
+  if (!isWanted) throw new UsageError('--tls-cert, --tls-key and --client-ca go with a tls: address');
+  return await openCertificate({ cert, key, ca }, log);
+}
+
+async function openCredentials(
+  options: GatewayCommandOptions,
+  log: Logger,
+): Promise<Credentials | undefined> {
+  const { basicAuthFile: file } = options;
+  if (file === undefined) return undefined;
+  if (!addressesOf(options).some(({ kind }) => kind === 'tcp'))
+    throw new UsageError(
+      '--basic-auth-file goes with a HOST:PORT address: unix: and tls: ask for no password',
+    );
+  let followed: FollowedFile<Credentials>;
+  try {
+    followed = await followFile(file, {
+      parse: parseCredentials,
+      failed: (path, error) =>
+        log.warn(
+          { event: 'file-failed', path, error: error instanceof Error ? error.message : String(error) },
+          'the users cannot be read: those before stay',
+        ),
+    });
+  } catch (error) {
+    throw error instanceof FairleadError ? new Failure(error.message) : error;
+  }
+  await warnIfWorldReadable(file, log);
+  return { accept: (user, password) => followed.value().accept(user, password) };
 }

@@ -17,7 +17,7 @@ export function parseAuthority(text: string): { host: string; port: number } {
 }
 
 /** @throws FairleadError ERR_CONFIG where it is neither a host name nor an IPv4 address */
-function checkHost(host: string): void {
+export function checkHost(host: string): void {
   // All digits and dots is an address or a mistake, never a name.
   const isName = host.length <= 253 && /^[a-z0-9_]([a-z0-9._-]*[a-z0-9_.])?$/i.test(host);
   if (isIP(host) === 0 && (!isName || /^[\d.]+$/.test(host)))

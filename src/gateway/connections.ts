@@ -21,18 +21,29 @@ export class Connections {
     return this.#open.size + this.#turnedAway.size;
   }
 
+  /** To be served, or to be told that there is no room. */
   admit(socket: Socket, front: Front): void {
+    if (this.#open.size >= this.max) {
+      this.turnAway(socket, front.fullAnswer);
+      return;
+    }
+    this.#keep(socket, this.#open);
+    front.serve(socket);
+  }
+
+  turnAway(socket: Socket, answer: Buffer): void {
+    this.#keep(socket, this.#turnedAway);
+    lastAnswer(socket, answer);
+  }
+
+  #keep(socket: Socket, group: Set<Socket>): void {
     // Whoever joins it to something listens, too; before that, a client that breaks off is everyday.
     socket.on('error', () => {});
-    const isFull = this.#open.size >= this.max;
-    const group = isFull ? this.#turnedAway : this.#open;
     group.add(socket);
     socket.once('close', () => {
       group.delete(socket);
       if (this.count === 0) for (const resume of this.#whenEmpty) resume();
     });
-    if (isFull) lastAnswer(socket, front.fullAnswer);
-    else front.serve(socket);
   }
 
   /** Resolves once none is left, or after `limitMs`. */

@@ -1,30 +1,43 @@
 // The gateway: listeners, what is spoken at each, and how they end. Opens sockets and closes every one of them.
 
 import type { BrokerClient } from '../client/index.ts';
+import { FairleadError } from '../protocol/errors.ts';
 import { Connections } from './connections.ts';
+import { acceptsBasic, type Credentials } from './credentials.ts';
 import type { Front } from './front.ts';
 import { type GatewayLog, silentLog } from './gateway-log.ts';
 import { HttpConnectFront } from './http-connect.ts';
-import { type GatewayAddress, type Listener, openListener } from './listener.ts';
+import { type GatewayAddress, type Listener, openListener, type ServerCertificate } from './listener.ts';
 import { type ProxyOptions, ProxyPaths } from './proxy/proxy-paths.ts';
 import { RoutedDialer } from './routed-dialer.ts';
+import { Socks5Front } from './socks5.ts';
 
 export interface GatewayOptions {
   /** Dials; stays open when the gateway closes. */
-  readonly broker: BrokerClient;
+  readonly broker: Pick<BrokerClient, 'dial' | 'resolve'>;
   /** Where HTTP CONNECT is spoken. */
   readonly httpConnect?: readonly GatewayAddress[];
+  /** Where SOCKS5 is spoken; not over TLS, which its clients do not know. */
+  readonly socks5?: readonly GatewayAddress[];
   /** Where and how the proxy paths are served. */
   readonly proxy?: ProxyOptions | undefined;
+  /** For `tls` addresses: certificate, key, and the authorities of the clients. Followed. */
+  readonly certificate?: ServerCertificate | undefined;
+  /** Who may use the plain addresses. Default: everybody on this machine. */
+  readonly credentials?: Credentials | undefined;
   /** Longest that a dial takes, in ms. Range 1 to 86,400,000; default 10,000. */
   readonly dialTimeoutMs?: number;
+  /** Longest that a client takes to say what it wants, in ms. Range 1 to 86,400,000; default 10,000. */
+  readonly headTimeoutMs?: number;
   /** Connections served at once, over all listeners; more get 503. Range 1 to 1,000,000; default 10,000. */
   readonly maxConnections?: number;
+  /** How long a target's first bytes wait for a client that has not spoken, in ms. Range 0 to 10,000; default 100. SOCKS5 clients do not need it. */
+  readonly serverFirstGraceMs?: number;
   readonly log?: GatewayLog;
 }
 
 export interface Gateway {
-  /** As they were bound: HTTP CONNECT first. */
+  /** As they were bound: HTTP CONNECT first, then SOCKS5, then the proxy paths. */
   readonly addresses: readonly string[];
   /** Connections open now. */
   readonly connectionCount: number;
@@ -36,30 +49,56 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-const headTimeoutMs = 10_000;
-const serverFirstGraceMs = 50;
+export const gatewayDefaults = {
+  dialTimeoutMs: 10_000,
+  headTimeoutMs: 10_000,
+  maxConnections: 10_000,
+  serverFirstGraceMs: 100,
+} as const;
 
-/** @throws Node's own error where an address cannot be bound */
+/**
+ * @throws FairleadError ERR_CONFIG for an address that cannot be served, and Node's own error where one cannot be bound
+ */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const {
-    broker,
-    httpConnect = [],
-    dialTimeoutMs = 10_000,
-    maxConnections = 10_000,
-    log = silentLog,
-  } = options;
+  const { broker, httpConnect = [], socks5 = [], certificate, credentials, log = silentLog } = options;
+  const { dialTimeoutMs, headTimeoutMs, maxConnections, serverFirstGraceMs } = {
+    ...gatewayDefaults,
+    ...options,
+  };
   const connections = new Connections(maxConnections);
   const dialer = new RoutedDialer(broker, dialTimeoutMs);
-  const connectFront = new HttpConnectFront({ dialer, log, serverFirstGraceMs, headTimeoutMs });
-  const wanted: [GatewayAddress, Front][] = httpConnect.map((address) => [address, connectFront]);
+  const context = { dialer, log, serverFirstGraceMs, headTimeoutMs };
+  // A socket's file and a client's certificate say who it is; on a plain port it is whoever has a password.
+  const connectFronts = frontsFor(
+    (asked) => new HttpConnectFront({ ...context, credentials: asked }),
+    credentials,
+  );
+  const socksFronts = frontsFor(
+    (asked) => new Socks5Front({ ...context, serverFirstGraceMs: 0, credentials: asked }),
+    credentials,
+  );
+  if (socks5.some(({ kind }) => kind === 'tls'))
+    throw new FairleadError('ERR_CONFIG', 'SOCKS5 is spoken on loopback and UNIX sockets only');
+  const wanted: [GatewayAddress, Front][] = [
+    ...httpConnect.map((address): [GatewayAddress, Front] => [address, connectFronts(address)]),
+    ...socks5.map((address): [GatewayAddress, Front] => [address, socksFronts(address)]),
+  ];
   const proxy =
-    options.proxy && new ProxyPaths(options.proxy, { dialer, log, headTimeoutMs, acceptsBasic: undefined });
+    options.proxy &&
+    new ProxyPaths(options.proxy, {
+      dialer,
+      log,
+      headTimeoutMs,
+      acceptsBasic: credentials && ((header) => acceptsBasic(credentials, header)),
+    });
   for (const address of options.proxy?.addresses ?? [])
     if (proxy !== undefined) wanted.push([address, proxy.frontFor(address)]);
   const listeners: Listener[] = [];
   const closeListeners = (): Promise<unknown> => Promise.all(listeners.map((listener) => listener.close()));
+  const listenerOptions = { connections, log, certificate, handshakeTimeoutMs: headTimeoutMs };
   try {
-    for (const [address, front] of wanted) listeners.push(await openListener(address, front, connections));
+    for (const [address, front] of wanted)
+      listeners.push(await openListener(address, front, listenerOptions));
   } catch (error) {
     await closeListeners();
     throw error;
@@ -67,11 +106,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   async function drain(limitMs: number): Promise<void> {
     const closed = closeListeners();
-    for (const { front } of listeners) front.drain();
+    for (const { front, breakHandshakes } of listeners) {
+      front.drain();
+      if (limitMs === 0) breakHandshakes();
+    }
     proxy?.drain();
     await connections.empty(limitMs);
     connections.breakAll();
     proxy?.close();
+    for (const { breakHandshakes } of listeners) breakHandshakes();
     await closed;
   }
 
@@ -89,4 +132,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       await drain(0);
     },
   };
+}
+
+/** One front for plain addresses, which asks for credentials, and one for the others. */
+function frontsFor(
+  make: (credentials: Credentials | undefined) => Front,
+  credentials: Credentials | undefined,
+): (address: GatewayAddress) => Front {
+  const [plain, others] = [make(credentials), make(undefined)];
+  return ({ kind }) => (kind === 'tcp' ? plain : others);
 }

@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { parseAuthority } from './authority.ts';
+import { acceptsBasic, type Credentials } from './credentials.ts';
 import type { Front } from './front.ts';
 import { connectionEstablished, refusal } from './http-answer.ts';
 import { lastAnswer } from './last-answer.ts';
@@ -17,6 +18,8 @@ const maxHeadBytes = 16_384;
 export interface HttpConnectOptions extends TunnelContext {
   /** Longest that a client may take to send its head, in ms. */
   readonly headTimeoutMs: number;
+  /** Undefined: nobody is asked. */
+  readonly credentials: Credentials | undefined;
 }
 
 export class HttpConnectFront implements Front {
@@ -57,6 +60,19 @@ export class HttpConnectFront implements Front {
 
   #connect(request: IncomingMessage, socket: Socket, early: Buffer): void {
     if (!this.#headCame(socket)) return;
+    const { credentials } = this.#options;
+    if (credentials !== undefined && !acceptsBasic(credentials, request.headers['proxy-authorization'])) {
+      const outcome = refused(
+        407,
+        'ERR_UNAUTHORIZED',
+        'the gateway wants a user and a password that it knows',
+      );
+      lastAnswer(
+        socket,
+        refusal(outcome, { 'Proxy-Authenticate': 'Basic realm="fairlead", charset="UTF-8"' }),
+      );
+      return;
+    }
     try {
       const target = parseAuthority(request.url ?? '');
       void serveTunnel(

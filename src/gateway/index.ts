@@ -1,7 +1,9 @@
 // The public surface of the gateway.
 
-export { type Gateway, type GatewayOptions, startGateway } from './gateway.ts';
-export type { GatewayAddress } from './listener.ts';
+export { type Credentials, parseCredentials } from './credentials.ts';
+export { type Gateway, type GatewayOptions, gatewayDefaults, startGateway } from './gateway.ts';
+export { checkAddress, type GatewayAddress, type ServerCertificate } from './listener.ts';
 export type { ProxyOptions } from './proxy/proxy-paths.ts';
 export { checkTargetFiles, followTargetCredentials } from './proxy/target-credentials.ts';
 export type { GatewayTarget, TargetDialer } from './target-dialer.ts';
+export { longestSocketPath } from './unix-socket.ts';

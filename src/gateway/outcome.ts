@@ -4,7 +4,7 @@
 import { type ErrorCode, FairleadError } from '../protocol/errors.ts';
 
 /** RFC 1928 §6. */
-const socksReplies = {
+export const socksReplies = {
   succeeded: 0x00,
   generalFailure: 0x01,
   notAllowed: 0x02,

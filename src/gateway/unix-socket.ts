@@ -1,0 +1,81 @@
+// The file of a UNIX socket. Must never take over one that somebody serves, nor remove what is not a socket.
+
+import { chmodSync, lstatSync, rmSync } from 'node:fs';
+import { lstat, unlink } from 'node:fs/promises';
+import { connect, type Server } from 'node:net';
+import { FairleadError } from '../protocol/errors.ts';
+
+/** The owner and the group may connect: kube-apiserver's user is often another one. */
+const mode = 0o660;
+
+/** sockaddr_un has 108 bytes, with a zero at the end. */
+export const longestSocketPath = 107;
+
+/**
+ * Removes a socket that nobody serves any more.
+ *
+ * @throws FairleadError ERR_CONFIG where somebody does, or the file is something else
+ */
+async function clearSocketPath(path: string): Promise<void> {
+  const status = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (status === undefined) return;
+  if (!status.isSocket())
+    throw new FairleadError(
+      'ERR_CONFIG',
+      `${path} is there and is not a socket: choose another path, or remove it`,
+    );
+  const answer = await probe(path);
+  if (answer === 'ENOENT') return;
+  if (answer !== 'ECONNREFUSED')
+    throw new FairleadError(
+      'ERR_CONFIG',
+      answer === 'connected'
+        ? `${path} is served by another process: stop it or choose another path`
+        : `it cannot be seen whether anybody serves ${path} (${answer}): remove it or choose another path`,
+    );
+  await unlink(path);
+}
+
+function probe(path: string): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect({ path });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve('connected');
+    });
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+  });
+}
+
+/**
+ * Listens at `path`, which is cleared before. Closing the server removes the file, and so does the end of the process,
+ * short of SIGKILL.
+ *
+ * @throws as {@link clearSocketPath}, and Node's own error where it cannot be bound
+ */
+export async function listenAtPath(server: Server, path: string): Promise<void> {
+  await clearSocketPath(path);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    // Nobody else may connect in the moment between bind and chmod. Binding happens within listen().
+    const before = process.umask(0o777 & ~mode);
+    try {
+      server.listen({ path }, () => {
+        server.off('error', reject);
+        resolve();
+      });
+    } finally {
+      process.umask(before);
+    }
+  });
+  chmodSync(path, mode);
+  const { ino } = lstatSync(path);
+  const remove = (): void => {
+    if (lstatSync(path, { throwIfNoEntry: false })?.ino === ino) rmSync(path);
+  };
+  process.on('exit', remove);
+  server.once('close', () => process.off('exit', remove));
+}
