@@ -8,7 +8,7 @@ export function parseAuthority(text: string): { host: string; port: number } {
   const [, bracketed, name, digits] = /^(?:\[([^[\]]*)\]|([^:[\]]*))(?::(\d*))?$/.exec(text) ?? [];
   const host = bracketed ?? name;
   if (host === undefined || host === '') throw malformed(`"${text.slice(0, 80)}" is not HOST:PORT`);
-  if (bracketed !== undefined && !isIPv6(bracketed))
+  if (bracketed !== undefined && (!isIPv6(bracketed) || bracketed.includes('%')))
     throw malformed(`"${bracketed.slice(0, 80)}" is not an IPv6 address`);
   if (bracketed === undefined) checkHost(host);
   if (digits === undefined || digits === '')
