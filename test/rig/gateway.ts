@@ -29,7 +29,7 @@ export class Gateway {
 /** Everything that comes until the end. */
 export function readAll(socket: Socket): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk)).resume();
   return new Promise((resolve) => {
     socket.on('error', () => {});
     socket.once('close', () => resolve(Buffer.concat(chunks)));
