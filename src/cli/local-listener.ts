@@ -5,6 +5,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { BrokerClient } from '../client/index.ts';
+import { resetSocket } from '../link/reset-socket.ts';
 import { Splice, SpliceReader } from '../link/splice.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import type { ByteStream } from '../protocol/stream.ts';
@@ -64,7 +65,7 @@ export async function listenLocally(
     },
     async close() {
       server.close();
-      for (const local of open) local.resetAndDestroy();
+      for (const local of open) resetSocket(local);
       await ended;
     },
   };
@@ -89,7 +90,7 @@ function join(broker: BrokerClient, spec: ForwardSpec, local: Socket, log: Logge
     });
     splice = new Splice(local, new AcceptedReader(local), stream, { ended: report });
   } catch (error) {
-    local.resetAndDestroy();
+    resetSocket(local);
     report(error instanceof Error ? error : new Error(String(error)));
   }
 }

@@ -1,5 +1,5 @@
-// `fairlead up`: the two-minute tour. Broker, agent, a demo web server and a forward in one process, on
-// loopback only, with a secret that lives in memory. Must leave nothing behind.
+// `fairlead up`: the two-minute tour. Broker, agent, a demo web server, a forward and a gateway in one process,
+// on loopback only, with a secret that lives in memory. Must leave nothing behind.
 
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,6 +11,7 @@ import type { Command } from 'commander';
 import { startAgent } from '../agent/index.ts';
 import { mintToken, startBroker } from '../broker/index.ts';
 import { connect } from '../client/index.ts';
+import { startGateway } from '../gateway/index.ts';
 import { formatAddress } from './address.ts';
 import { listenLocally } from './local-listener.ts';
 import { addLogOption, createLog, type LogOptions } from './log.ts';
@@ -25,7 +26,7 @@ export function addUpCommand(program: Command): void {
     .command('up')
     .summary('the two-minute tour: everything in one process, on loopback')
     .description(
-      'Runs a broker, an agent and a forward in one process on loopback, and prints what to paste.',
+      'Runs a broker, an agent, a forward and a gateway in one process on loopback, and prints what to paste.',
     )
     .addHelpText(
       'after',
@@ -79,23 +80,36 @@ async function tour(options: LogOptions): Promise<void> {
       log,
     );
     undo.push(() => forward.close());
+    const gateway = await startGateway({
+      broker: client,
+      httpConnect: [{ kind: 'tcp', host: loopback, port: 0 }],
+      log,
+    });
+    undo.push(() => gateway.close());
+    const [gatewayAddress = ''] = gateway.addresses;
 
     log.info(
       {
-        listen: [formatAddress(broker.address.address, broker.address.port), forward.address],
+        listen: [formatAddress(broker.address.address, broker.address.port), forward.address, gatewayAddress],
         node,
         tokenFile,
       },
       'ready',
     );
-    process.stdout.write(await whatToPaste(url, tokenFile, forward.address));
+    process.stdout.write(await whatToPaste(url, tokenFile, forward.address, gatewayAddress, demoPort));
     await ended;
   } finally {
     for (const step of undo.reverse()) await step();
   }
 }
 
-async function whatToPaste(url: string, tokenFile: string, forwardAddress: string): Promise<string> {
+async function whatToPaste(
+  url: string,
+  tokenFile: string,
+  forwardAddress: string,
+  gatewayAddress: string,
+  demoPort: number,
+): Promise<string> {
   const fairlead = quote(process.argv[1] ?? 'fairlead');
   const dial = `${fairlead} dial --broker ${url} --token-file ${quote(tokenFile)} ${node} %h:%p`;
   const sshd = (await isListening(22)) ? '' : '   # once an sshd listens on port 22: none does now';
@@ -103,6 +117,9 @@ async function whatToPaste(url: string, tokenFile: string, forwardAddress: strin
     '',
     'A web page, through forward, broker and agent:',
     `  curl http://${forwardAddress}/`,
+    '',
+    'The same page by the name of its node, through the gateway:',
+    `  curl --proxy http://${gatewayAddress} --proxytunnel http://${node}:${demoPort}/`,
     '',
     'This machine by ssh, through dial, broker and agent:',
     `  ssh -o ProxyCommand=${quote(dial)} ${userInfo().username}@${loopback}${sshd}`,

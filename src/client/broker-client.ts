@@ -24,12 +24,10 @@ import {
   parseConnect,
   parseDial,
 } from './connect-options.ts';
-import { NodeSession } from './node-session.ts';
+import { NodeSession, returnGraceMs } from './node-session.ts';
 import { ProcessHold } from './process-hold.ts';
 import { SealedStreams } from './sealed-streams.ts';
 
-/** How long a dial waits for an agent that was there until now, in ms. */
-const returnGraceMs = 3_000;
 /** How many agents in a row may be found draining. */
 const dialAttempts = 3;
 

@@ -43,6 +43,9 @@ export interface NodeSessionOptions {
  */
 type Phase = 'fresh' | 'attached' | 'away' | 'draining' | 'over';
 
+/** How long a dial waits for an agent that was there until now, in ms. */
+export const returnGraceMs = 3_000;
+
 /** The broker's certificate or TLS itself is wrong: trying again will not mend it. */
 const hopelessCodes =
   /^(CERT_|CRL_|ERR_TLS|ERR_SSL|EPROTO|ERROR_IN_CERT_|INVALID_|PATH_LENGTH_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_)/;
@@ -244,7 +247,11 @@ export class NodeSession implements OuterSession {
     this.#agentIsGone = true;
     this.#session.linkDown();
     if (this.#phase === 'attached') this.#phase = 'away';
-    if (this.#phase !== 'fresh') return;
+    if (this.#phase !== 'fresh') {
+      // Streams wait for the agent to come back. A dial has nothing to lose, and its caller may know another way.
+      this.#graceTimer ??= setTimeout(() => this.#failDials(this.#unserved()), returnGraceMs).unref();
+      return;
+    }
     if (this.#options.graceMs === 0) this.#failUnserved();
     else this.#graceTimer ??= setTimeout(() => this.#failUnserved(), this.#options.graceMs).unref();
   }

@@ -3,6 +3,7 @@
 
 import type { Socket } from 'node:net';
 import type { StreamSocket } from '../client/index.ts';
+import { resetSocket } from '../link/reset-socket.ts';
 
 /** How long a connection may be silent that one side has ended, in ms: the other may have left unnoticed. */
 const halfClosedIdleMs = 3_600_000;
@@ -49,10 +50,10 @@ export function join(client: Socket, target: StreamSocket, options: JoinOptions)
       onClose();
     });
     target.once('close', () => {
-      if (!(target.readableEnded && target.writableFinished)) breakOff(client);
+      if (!(target.readableEnded && target.writableFinished)) resetSocket(client);
       onClose();
     });
-    target.on('error', () => breakOff(client));
+    target.on('error', () => resetSocket(client));
     target.on('timeout', () => target.resetAndDestroy());
     for (const side of [client, target]) side.once('end', () => target.setTimeout(halfClosedIdleMs));
 
@@ -71,11 +72,4 @@ export function join(client: Socket, target: StreamSocket, options: JoinOptions)
     client.once('data', speaks).once('end', speaks);
     client.pipe(target);
   });
-}
-
-/** A reset, so that a client does not take what it has for the whole. TLS has none: its connection just closes. */
-function breakOff(client: Socket): void {
-  if (client.destroyed) return;
-  if ('encrypted' in client) client.destroy();
-  else client.resetAndDestroy();
 }

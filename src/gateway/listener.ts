@@ -38,7 +38,12 @@ export interface Listener {
 /** How long a silent TCP client is left alone before the kernel asks whether it is there, in ms. */
 const keepAliveInitialDelay = 30_000;
 /** Connections over the bound that are told so at once; the kernel closes further ones. */
-const mostTurnedAway = 1_000;
+const mostTurnedAway = 10_000;
+/**
+ * Connections that the kernel holds until they are accepted; it has a bound of its own. Over it a TCP client tries
+ * again by itself, and one at a UNIX socket has EAGAIN.
+ */
+const backlog = 4_096;
 const socketOptions = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay };
 
 export interface ListenerOptions {
@@ -84,7 +89,7 @@ export async function openListener(
   server.maxConnections = connections.max + mostTurnedAway;
   let bound: string;
   if (address.kind === 'unix') {
-    await listenAtPath(server, address.path);
+    await listenAtPath(server, address.path, backlog);
     bound = `unix:${address.path}`;
   } else {
     bound = await listen(server, address.host, address.port);
@@ -167,7 +172,7 @@ function whyUnauthorized(socket: TLSSocket): string {
 function listen(server: Server, host: string, port: number): Promise<string> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ host, port }, () => {
+    server.listen({ host, port, backlog }, () => {
       server.off('error', reject);
       const bound = server.address();
       if (bound === null || typeof bound === 'string') throw new Error('a TCP listener without an address');

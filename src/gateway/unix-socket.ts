@@ -56,14 +56,14 @@ function probe(path: string): Promise<string> {
  *
  * @throws as {@link clearSocketPath}, and Node's own error where it cannot be bound
  */
-export async function listenAtPath(server: Server, path: string): Promise<void> {
+export async function listenAtPath(server: Server, path: string, backlog: number): Promise<void> {
   await clearSocketPath(path);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     // Nobody else may connect in the moment between bind and chmod. Binding happens within listen().
     const before = process.umask(0o777 & ~mode);
     try {
-      server.listen({ path }, () => {
+      server.listen({ path, backlog }, () => {
         server.off('error', reject);
         resolve();
       });

@@ -6,6 +6,7 @@ import { type FairleadError, type WireCode, wireCodes } from '../protocol/errors
 import { headroomBytes } from '../protocol/frame.ts';
 import { takeSegment } from '../protocol/segment-pool.ts';
 import type { ByteStream, StreamHandler } from '../protocol/stream.ts';
+import { resetSocket } from './reset-socket.ts';
 
 /** A read of at least so much keeps its buffer; of a smaller one, the bytes are copied and the buffer used again. */
 const worthABufferBytes = 16_384;
@@ -82,7 +83,7 @@ export class Splice implements StreamHandler {
 
   closed(error: FairleadError | undefined): void {
     // After a clean end the last bytes may still be on their way to the target: the socket ends by itself.
-    if (error !== undefined) this.socket.resetAndDestroy();
+    if (error !== undefined) resetSocket(this.socket);
     this.finish(error);
   }
 

@@ -159,7 +159,7 @@ test('nodes prints a table, or JSON', async () => {
   });
 });
 
-test('up prints a curl line that works, and Ctrl-C leaves nothing behind', async () => {
+test('up prints curl lines that work, and Ctrl-C leaves nothing behind', async () => {
   const { child, ended, ready } = start('up');
   const printed = new Promise<string>((resolve) => {
     let all = '';
@@ -172,6 +172,9 @@ test('up prints a curl line that works, and Ctrl-C leaves nothing behind', async
   const lines = await printed;
   const url = /curl (http:\S+)/.exec(lines)?.[1] ?? '';
   expect(await (await fetch(url)).text()).toContain('Hello');
+  const [, proxy = '', byName = ''] = /curl --proxy (http:\S+) --proxytunnel (http:\S+)/.exec(lines) ?? [];
+  const curl = spawn('curl', ['-sS', '--proxy', proxy, '--proxytunnel', byName], { stdio: 'pipe' });
+  expect(await text(curl.stdout)).toContain('Hello');
   const tokenFile = /--token-file (\S+)/.exec(lines)?.[1] ?? '';
   expect(lines).toMatch(
     /ssh -o ProxyCommand='\S+ dial --broker ws:\/\/127\.0\.0\.1:\d+ --token-file \S+ local %h:%p'/,
