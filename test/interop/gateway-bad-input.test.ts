@@ -17,6 +17,8 @@ let broker: Broker;
 let agent: Awaited<ReturnType<typeof startAgent>>;
 let client: BrokerClient;
 let gateway: Gateway;
+/** Waits only half a second for what a client wants. */
+let hasty: Gateway;
 let targetPort = 0;
 let connectPort = 0;
 let socksPort = 0;
@@ -47,12 +49,14 @@ beforeAll(async () => {
     url: broker.url,
     token: await mintToken({ secret, dial: ['*'], targets: grants }),
   });
-  gateway = await start({ headTimeoutMs: 500, maxConnections: 50 });
+  gateway = await start({ maxConnections: 50 });
+  hasty = await start({ headTimeoutMs: 500 });
   [connectPort, socksPort] = gateway.addresses.map(portOf) as [number, number];
 });
 
 afterAll(async () => {
   await gateway.close();
+  await hasty.close();
   await client.close();
   await agent.close();
   await broker.close();
@@ -61,7 +65,7 @@ afterAll(async () => {
 
 afterEach(async () => {
   // Nothing is left behind: not at the gateway, and not at the target.
-  while (gateway.connectionCount > 0 || (await connectionsOf()) > 0) await sleep(5);
+  while (gateway.connectionCount + hasty.connectionCount > 0 || (await connectionsOf()) > 0) await sleep(5);
 });
 
 function connectionsOf(): Promise<number> {
@@ -125,7 +129,12 @@ describe('CONNECT', () => {
       431,
       '16384 bytes',
     ],
-    ['headers without end', `CONNECT edge-1:1 HTTP/1.1\r\n${'a: b\r\n'.repeat(5000)}`, 431, '16384 bytes'],
+    [
+      'headers without end',
+      `CONNECT edge-1:1 HTTP/1.1\r\n${'name: value\r\n'.repeat(5000)}`,
+      431,
+      '16384 bytes',
+    ],
     ['a line that never ends', 'CONNECT '.padEnd(40_000, 'x'), 431, ''],
   ])('%s', async (_, bytes, status, why) => {
     const answer = await exchange({ port: connectPort }, Buffer.from(bytes, 'latin1'));
@@ -135,10 +144,11 @@ describe('CONNECT', () => {
   });
 
   test('a client that sends its head byte by byte has only so long, and one that says nothing too', async () => {
-    const slow = connect({ host: '127.0.0.1', port: connectPort });
+    const port = portOf(hasty.addresses[0]);
+    const slow = connect({ host: '127.0.0.1', port });
     const drip = setInterval(() => slow.write('C'), 50);
     slow.write('CONNECT edge-1:');
-    const silent = connect({ host: '127.0.0.1', port: connectPort });
+    const silent = connect({ host: '127.0.0.1', port });
     const [dripped, nothing] = await Promise.all([readAll(slow), readAll(silent)]);
     clearInterval(drip);
     expect(parts(dripped.toString()).statusLine).toMatch(/^HTTP\/1\.1 408 /);
@@ -197,7 +207,11 @@ describe('SOCKS5', () => {
   const greeting = [5, 1, 0];
 
   async function say(...bytes: number[]): Promise<number[]> {
-    return [...Buffer.from(await exchange({ port: socksPort }, Buffer.from(bytes)), 'latin1')];
+    return await sayAt(socksPort, bytes);
+  }
+
+  async function sayAt(port: number, bytes: number[]): Promise<number[]> {
+    return [...Buffer.from(await exchange({ port }, Buffer.from(bytes)), 'latin1')];
   }
 
   test.each<[string, number[], number]>([
@@ -220,8 +234,9 @@ describe('SOCKS5', () => {
   });
 
   test('a handshake that stops half way is closed when its time is over', async () => {
-    expect(await say(...greeting, 5, 1, 0, 3, 200, 120)).toEqual([5, 0]);
-    expect(await say(5)).toEqual([]);
+    const port = portOf(hasty.addresses[1]);
+    expect(await sayAt(port, [...greeting, 5, 1, 0, 3, 200, 120])).toEqual([5, 0]);
+    expect(await sayAt(port, [5])).toEqual([]);
   });
 
   test('a request in pieces, with what the target is to hear right behind it', async () => {

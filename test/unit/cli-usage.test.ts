@@ -54,6 +54,8 @@ afterAll(() => {
 
 const dial = ['dial', '--broker', 'ws://127.0.0.1:1', '--token-file', 'token'];
 const agent = ['agent', '--broker', 'ws://127.0.0.1:1', '--token-file', 'token'];
+const gateway = ['gateway', '--broker', 'ws://127.0.0.1:1', '--token-file', 'token'];
+const gatewayTls = ['--tls-cert', 'token', '--tls-key', 'token', '--client-ca', 'token'];
 
 describe.concurrent('wrong usage exits 2 with one line', () => {
   test.each<[string, readonly string[], string]>([
@@ -95,6 +97,43 @@ describe.concurrent('wrong usage exits 2 with one line', () => {
       'a token for a way back that there is not',
       [...agent, '--node', 'edge-1', '--allow', 'a:1', '--listen-token-file', 'token'],
       'goes with --listen',
+    ],
+    ['a gateway without a listener', gateway, '--http-connect'],
+    [
+      'plain TCP beyond this machine',
+      [...gateway, '--http-connect', '0.0.0.0:3128'],
+      'plain TCP is for loopback only',
+    ],
+    [
+      'TLS without all of its files',
+      [...gateway, '--http-connect', 'tls:127.0.0.1:0', '--tls-cert', 'token'],
+      '--tls-cert, --tls-key and --client-ca, all three',
+    ],
+    [
+      'a certificate for no address',
+      [...gateway, '--socks5', '127.0.0.1:0', ...gatewayTls],
+      'with a tls: address',
+    ],
+    ['SOCKS5 over TLS', [...gateway, '--socks5', 'tls:127.0.0.1:0'], 'not tls:'],
+    [
+      'passwords for no address',
+      [...gateway, '--http-connect', 'unix:socket', '--basic-auth-file', 'token'],
+      'goes with a HOST:PORT address',
+    ],
+    [
+      'a socket path that no kernel takes',
+      [...gateway, '--http-connect', `unix:${'x'.repeat(108)}`],
+      'at most 107 bytes',
+    ],
+    [
+      'a dial that may take no time',
+      [...gateway, '--http-connect', '127.0.0.1:0', '--dial-timeout', '0'],
+      '1 to 86400 seconds',
+    ],
+    [
+      'no connections at all',
+      [...gateway, '--http-connect', '127.0.0.1:0', '--max-connections', '0'],
+      '1 to 1000000',
     ],
     ['an address to listen on that is none', ['broker', '--listen', 'a:b'], 'not a port'],
     ['an address for metrics that is none', ['broker', '--metrics', 'on'], 'not a port'],
