@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Logger } from 'pino';
 import { connect } from '../client/index.ts';
+import type { FollowedCertificate } from '../files/followed-certificate.ts';
 import { type FollowedFile, followFile } from '../files/followed-file.ts';
 import {
   type Credentials,
@@ -12,7 +13,6 @@ import {
   gatewayDefaults,
   longestSocketPath,
   parseCredentials,
-  type ServerCertificate,
   startGateway,
 } from '../gateway/index.ts';
 import { FairleadError } from '../protocol/errors.ts';
@@ -177,6 +177,8 @@ async function runGateway(options: GatewayCommandOptions): Promise<void> {
     log.info({ signal, seconds: options.drain }, 'draining');
     await gateway.drain(options.drain * 1000);
   } finally {
+    certificate?.close();
+    credentials?.close();
     proxy?.credentials.close();
     await broker.close();
   }
@@ -185,7 +187,7 @@ async function runGateway(options: GatewayCommandOptions): Promise<void> {
 async function openServerCertificate(
   options: GatewayCommandOptions,
   log: Logger,
-): Promise<ServerCertificate | undefined> {
+): Promise<FollowedCertificate | undefined> {
   const { tlsCert: cert, tlsKey: key, clientCa: ca } = options;
   const isWanted = addressesOf(options).some(({ kind }) => kind === 'tls');
   if (cert === undefined && key === undefined && ca === undefined && !isWanted) return undefined;
@@ -198,7 +200,7 @@ async function openServerCertificate(
 async function openCredentials(
   options: GatewayCommandOptions,
   log: Logger,
-): Promise<Credentials | undefined> {
+): Promise<(Credentials & { close(): void }) | undefined> {
   const { basicAuthFile: file } = options;
   if (file === undefined) return undefined;
   if (!addressesOf(options).some(({ kind }) => kind === 'tcp'))
@@ -219,5 +221,8 @@ async function openCredentials(
     throw error instanceof FairleadError ? new Failure(error.message) : error;
   }
   await warnIfWorldReadable(file, log);
-  return { accept: (user, password) => followed.value().accept(user, password) };
+  return {
+    accept: (user, password) => followed.value().accept(user, password),
+    close: () => followed.close(),
+  };
 }

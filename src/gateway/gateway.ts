@@ -1,40 +1,16 @@
 // The gateway: listeners, what is spoken at each, and how they end. Opens sockets and closes every one of them.
 
-import type { BrokerClient } from '../client/index.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import { Connections } from './connections.ts';
 import { acceptsBasic, type Credentials } from './credentials.ts';
 import type { Front } from './front.ts';
-import { type GatewayLog, silentLog } from './gateway-log.ts';
+import { silentLog } from './gateway-log.ts';
+import { type GatewayOptions, parseSettings } from './gateway-options.ts';
 import { HttpConnectFront } from './http-connect.ts';
-import { type GatewayAddress, type Listener, openListener, type ServerCertificate } from './listener.ts';
-import { type ProxyOptions, ProxyPaths } from './proxy/proxy-paths.ts';
+import { type GatewayAddress, type Listener, openListener } from './listener.ts';
+import { ProxyPaths } from './proxy/proxy-paths.ts';
 import { RoutedDialer } from './routed-dialer.ts';
 import { Socks5Front } from './socks5.ts';
-
-export interface GatewayOptions {
-  /** Dials; stays open when the gateway closes. */
-  readonly broker: Pick<BrokerClient, 'dial' | 'resolve'>;
-  /** Where HTTP CONNECT is spoken. */
-  readonly httpConnect?: readonly GatewayAddress[];
-  /** Where SOCKS5 is spoken; not over TLS, which its clients do not know. */
-  readonly socks5?: readonly GatewayAddress[];
-  /** Where and how the proxy paths are served. */
-  readonly proxy?: ProxyOptions | undefined;
-  /** For `tls` addresses: certificate, key, and the authorities of the clients. Followed. */
-  readonly certificate?: ServerCertificate | undefined;
-  /** Who may use the plain addresses. Default: everybody on this machine. */
-  readonly credentials?: Credentials | undefined;
-  /** Longest that a dial takes, in ms. Range 1 to 86,400,000; default 10,000. */
-  readonly dialTimeoutMs?: number;
-  /** Longest that a client takes to say what it wants, in ms. Range 1 to 86,400,000; default 10,000. */
-  readonly headTimeoutMs?: number;
-  /** Connections served at once, over all listeners; more get 503. Range 1 to 1,000,000; default 10,000. */
-  readonly maxConnections?: number;
-  /** How long a target's first bytes wait for a client that has not spoken, in ms. Range 0 to 10,000; default 100. SOCKS5 clients do not need it. */
-  readonly serverFirstGraceMs?: number;
-  readonly log?: GatewayLog;
-}
 
 export interface Gateway {
   /** As they were bound: HTTP CONNECT first, then SOCKS5, then the proxy paths. */
@@ -49,22 +25,13 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-export const gatewayDefaults = {
-  dialTimeoutMs: 10_000,
-  headTimeoutMs: 10_000,
-  maxConnections: 10_000,
-  serverFirstGraceMs: 100,
-} as const;
-
 /**
- * @throws FairleadError ERR_CONFIG for an address that cannot be served, and Node's own error where one cannot be bound
+ * @throws FairleadError ERR_CONFIG for a setting or an address that cannot be served, and Node's own error where one
+ *   cannot be bound
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { broker, httpConnect = [], socks5 = [], certificate, credentials, log = silentLog } = options;
-  const { dialTimeoutMs, headTimeoutMs, maxConnections, serverFirstGraceMs } = {
-    ...gatewayDefaults,
-    ...options,
-  };
+  const { dialTimeoutMs, headTimeoutMs, maxConnections, serverFirstGraceMs } = parseSettings(options);
   const connections = new Connections(maxConnections);
   const dialer = new RoutedDialer(broker, dialTimeoutMs);
   const context = { dialer, log, serverFirstGraceMs, headTimeoutMs };

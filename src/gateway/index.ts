@@ -1,7 +1,8 @@
 // The public surface of the gateway.
 
 export { type Credentials, parseCredentials } from './credentials.ts';
-export { type Gateway, type GatewayOptions, gatewayDefaults, startGateway } from './gateway.ts';
+export { type Gateway, startGateway } from './gateway.ts';
+export { type GatewayOptions, gatewayDefaults } from './gateway-options.ts';
 export { checkAddress, type GatewayAddress, type ServerCertificate } from './listener.ts';
 export type { ProxyOptions } from './proxy/proxy-paths.ts';
 export { checkTargetFiles, followTargetCredentials } from './proxy/target-credentials.ts';

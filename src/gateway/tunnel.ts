@@ -3,6 +3,7 @@
 
 import type { Socket } from 'node:net';
 import type { StreamSocket } from '../client/index.ts';
+import { FairleadError } from '../protocol/errors.ts';
 import type { GatewayLog } from './gateway-log.ts';
 import { join } from './join.ts';
 import { lastAnswer } from './last-answer.ts';
@@ -39,7 +40,8 @@ export async function serveTunnel(request: TunnelRequest, context: TunnelContext
       client.destroy();
       return;
     }
-    if (upstream.errored !== null && upstream.errored !== undefined) throw upstream.errored;
+    if (upstream.destroyed)
+      throw upstream.errored ?? new FairleadError('ECONNRESET', 'the target closed the connection at once');
     log.debug({ event: 'tunnel-opened', ...facts }, 'connected');
     const { serverFirstGraceMs } = context;
     await join(client, upstream, { answer: request.connected(upstream), spoken, serverFirstGraceMs });

@@ -54,17 +54,26 @@ function probe(path: string): Promise<string> {
  * Listens at `path`, which is cleared before. Closing the server removes the file, and so does the end of the process,
  * short of SIGKILL.
  *
- * @throws as {@link clearSocketPath}, and Node's own error where it cannot be bound
+ * @throws as {@link clearSocketPath}, and ERR_CONFIG where it cannot be bound
  */
 export async function listenAtPath(server: Server, path: string, backlog: number): Promise<void> {
   await clearSocketPath(path);
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    // A directory that is missing is EACCES to libuv.
+    const refused = (cause: NodeJS.ErrnoException): void =>
+      reject(
+        new FairleadError(
+          'ERR_CONFIG',
+          `cannot listen at ${path} (${cause.code}): its directory must be there, and writable`,
+          { cause },
+        ),
+      );
+    server.once('error', refused);
     // Nobody else may connect in the moment between bind and chmod. Binding happens within listen().
     const before = process.umask(0o777 & ~mode);
     try {
       server.listen({ path, backlog }, () => {
-        server.off('error', reject);
+        server.off('error', refused);
         resolve();
       });
     } finally {

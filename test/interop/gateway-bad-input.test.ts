@@ -260,6 +260,7 @@ test('plain TCP beyond loopback, TLS without a certificate, and SOCKS5 over TLS 
   const tls = { kind: 'tls', host: '127.0.0.1', port: 0 } as const;
   await expect(start({ httpConnect: [tls] })).rejects.toMatchObject({ code: 'ERR_CONFIG' });
   await expect(start({ socks5: [tls] })).rejects.toMatchObject({ code: 'ERR_CONFIG' });
+  await expect(start({ maxConnections: 0 })).rejects.toThrow('gateway option "maxConnections"');
 });
 
 test('a drain lets what is open finish, takes nothing new, and ends', async () => {

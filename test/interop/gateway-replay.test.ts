@@ -2,7 +2,7 @@
 // the head.
 
 import { execFile } from 'node:child_process';
-import { chmodSync, existsSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
@@ -140,7 +140,12 @@ test('a stale socket file is replaced; a live one, and what is no socket, are le
     expect.stringMatching(/^fairlead: [^\n]*is not a socket[^\n]*\n$/),
   ]);
   expect(existsSync(file)).toBe(true);
-  chmodSync(file, 0o600);
+
+  const nowhere = await rig.run(rig.fairleadPath, [...args, `unix:${rig.path('no/such/directory')}`]);
+  expect([nowhere.code, nowhere.stderr]).toEqual([
+    1,
+    expect.stringMatching(/^fairlead: cannot listen at [^\n]*its directory must be there[^\n]*\n$/),
+  ]);
 
   // A second signal does not wait, and removes the file all the same.
   const port = await listen(rig, () => {});
