@@ -1,6 +1,6 @@
-// `npm run bench -- [--engine memory|nats|edge] [--rounds N] [--mib N] [--quick] [--json FILE]`: Fairlead beside a
-// chain of three plain TCP relays in Node, or another engine beside the memory engine; in turn, in one run. Prints
-// ratios, which hold better than figures.
+// `npm run bench -- [--engine memory|nats|edge | --e2e] [--rounds N] [--mib N] [--quick] [--json FILE]`: Fairlead beside a
+// chain of three plain TCP relays in Node, or another engine or streams encrypted end to end beside the memory engine
+// and plain streams; in turn, in one run. Prints ratios, which hold better than figures.
 
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -20,6 +20,7 @@ interface Row {
 const { values } = parseArgs({
   options: {
     engine: { type: 'string', default: 'memory' },
+    e2e: { type: 'boolean', default: false },
     rounds: { type: 'string' },
     mib: { type: 'string' },
     quick: { type: 'boolean', default: false },
@@ -36,7 +37,11 @@ if (!engines.some((name) => name === values.engine)) {
 }
 /** What is measured against the memory engine; undefined: the memory engine itself, against the chain. */
 const engine: Engine | undefined = engines.find((name) => name === values.engine && name !== 'memory');
-const names = { baseline: engine === undefined ? 'chain' : 'memory', subject: engine ?? 'fairlead' };
+const isBesideChain = engine === undefined && !values.e2e;
+const names = {
+  baseline: isBesideChain ? 'chain' : 'memory',
+  subject: values.e2e ? 'e2e' : (engine ?? 'fairlead'),
+};
 const processes = new Processes();
 process.on('SIGINT', () => {
   processes.end();
@@ -45,11 +50,10 @@ process.on('SIGINT', () => {
 
 try {
   const target = await processes.target();
-  const baseline =
-    engine === undefined
-      ? await processes.chain(target.port)
-      : await processes.fairlead('memory', target.port);
-  const subject = await processes.fairlead(engine ?? 'memory', target.port);
+  const baseline = isBesideChain
+    ? await processes.chain(target.port)
+    : await processes.fairlead('memory', target.port);
+  const subject = await processes.fairlead(engine ?? 'memory', target.port, values.e2e);
   const both = [baseline, subject];
   const rows: Row[] = [];
   const report = (row: Row) => {

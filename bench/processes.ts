@@ -50,7 +50,7 @@ export class Processes {
   }
 
   /** On two replicas the agent is at the first and the dialer at the second. */
-  async fairlead(engine: Engine, target: number): Promise<Path> {
+  async fairlead(engine: Engine, target: number, isSealed = false): Promise<Path> {
     const at = (name: string) => join(this.directory, name);
     const write = (name: string, text: string) => writeFileSync(at(name), text, { mode: 0o600 });
     const token = (...args: string[]) =>
@@ -65,19 +65,29 @@ export class Processes {
       '--token-file',
       at(name),
     ];
+    const e2e = (name: string) => ['--e2e-key', at(`${name}.pem`), '--e2e-peers', at('peers')];
+    if (isSealed) {
+      const pins = ['agent', 'dial'].map(
+        (name) =>
+          execFileSync(fairlead, ['keys', '--e2e', '--key-file', at(`${name}.pem`)])
+            .toString()
+            .split('\n')[0],
+      );
+      write('peers', pins.map((pin) => `${pin} node\n`).join(''));
+    }
     const agent = await this.start(fairlead, [
-      'agent',
-      ...access('agent', atAgent),
-      '--node',
-      'node',
-      '--allow',
-      '127.0.0.1:*',
+      ...['agent', ...access('agent', atAgent), '--node', 'node', '--allow', '127.0.0.1:*'],
+      ...(isSealed ? e2e('agent') : []),
     ]);
-    const forward = ['forward', ...access('dial', atDialer), `0:node:127.0.0.1:${target}`];
+    const forward = [
+      ...['forward', ...access('dial', atDialer)],
+      ...(isSealed ? ['--e2e', ...e2e('dial')] : []),
+      `0:node:127.0.0.1:${target}`,
+    ];
     const dialer = await this.start(fairlead, forward);
     const brokers = atAgent === atDialer ? { broker: atAgent } : { broker: atAgent, broker2: atDialer };
     return {
-      name: engine,
+      name: isSealed ? 'e2e' : engine,
       port: dialer.port,
       broker: atAgent,
       processes: { ...brokers, ...others, agent, dialer },
