@@ -12,9 +12,17 @@ export interface Identity {
 
 /** `sha256:` and the base64url of the SHA-256 of the public key (SubjectPublicKeyInfo, RFC 7469 §2.4). */
 export function pinOf(certificate: X509Certificate): string {
-  const spki = certificate.publicKey.export({ type: 'spki', format: 'der' });
-  return `sha256:${createHash('sha256').update(spki).digest('base64url')}`;
+  let pin = pins.get(certificate);
+  if (pin === undefined) {
+    const spki = certificate.publicKey.export({ type: 'spki', format: 'der' });
+    pin = `sha256:${createHash('sha256').update(spki).digest('base64url')}`;
+    pins.set(certificate, pin);
+  }
+  return pin;
 }
+
+/** Each is asked for more than once in a stream's life, and takes as long as the rest of a verification. */
+const pins = new WeakMap<X509Certificate, string>();
 
 /**
  * PEM of one private key, unencrypted, and its certificate; any that vouch for that one after it.
