@@ -77,7 +77,6 @@ export class AcceptedStream extends SealedStream implements TargetStream {
     if (!this.live) return;
     if (this.phase === 'handshake' || this.answered) super.reset(code, reason);
     else this.refuse(code, reason);
-    this.over();
   }
 
   /** Whose keys are trusted has changed: ends the stream where the dialer's is not among them any more. */
@@ -100,10 +99,13 @@ export class AcceptedStream extends SealedStream implements TargetStream {
     if (peer !== undefined) this.settings.asked(this, target, peer);
   }
 
+  protected override over(): void {
+    this.settle();
+    this.settings.gone(this);
+  }
+
   protected override failed(error: FairleadError): void {
-    const { handler } = this;
-    this.over();
-    if (this.isAsked) handler.closed(error);
+    if (this.isAsked) this.handler.closed(error);
     // A spare that its dialer lets go of is refused nothing.
     else if (error.code === 'ERR_E2E') this.settings.refused(error);
   }
@@ -115,7 +117,6 @@ export class AcceptedStream extends SealedStream implements TargetStream {
     } catch (error) {
       const refusal = asE2e(error, 'the dialer');
       this.refuse('ERR_E2E', refusal.message);
-      this.over();
       this.settings.refused(refusal);
       return undefined;
     }
@@ -134,10 +135,5 @@ export class AcceptedStream extends SealedStream implements TargetStream {
   private settle(): void {
     clearTimeout(this.timer);
     this.settings.settled(this);
-  }
-
-  private over(): void {
-    this.settle();
-    this.settings.gone(this);
   }
 }

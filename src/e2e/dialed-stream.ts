@@ -119,13 +119,6 @@ export class DialedStream extends SealedStream {
     }
   }
 
-  override reset(...said: Parameters<SealedStream['reset']>): void {
-    if (!this.live) return;
-    super.reset(...said);
-    this.settle();
-    this.settings.gone(this);
-  }
-
   protected override greeted(body: Buffer): void {
     this.settle();
     let remote: ReturnType<typeof decodeAnswer>;
@@ -141,9 +134,12 @@ export class DialedStream extends SealedStream {
     this.wanted?.handler.accepted?.(remote);
   }
 
-  protected override failed(error: FairleadError): void {
+  protected override over(): void {
     this.settle();
     this.settings.gone(this);
+  }
+
+  protected override failed(error: FairleadError): void {
     // Until the target stands, it is the one who asked that hears why it does not.
     const listener = this.accepted ? this.handler : this.wanted?.handler;
     listener?.closed(error);

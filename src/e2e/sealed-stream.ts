@@ -100,6 +100,8 @@ export abstract class SealedStream implements ByteStream {
 
   /** The peer's first words, whole. What comes behind them is given to the handler next. */
   protected abstract greeted(body: Buffer): void;
+  /** The user hears nothing more; once, however it ended, and before {@link failed}. */
+  protected abstract over(): void;
   /** The stream failed; called once, and not after an own `reset`. */
   protected abstract failed(error: FairleadError): void;
 
@@ -161,6 +163,7 @@ export abstract class SealedStream implements ByteStream {
 
   private finish(error: FairleadError | undefined): void {
     this.phase = 'over';
+    this.over();
     if (error !== undefined) this.failed(error);
     this.handler = nobody;
   }

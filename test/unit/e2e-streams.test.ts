@@ -1,6 +1,7 @@
 // Encrypted streams through a real broker and a real agent, all in this process: what a program that dials sees.
 
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { startAgent } from '../../src/agent/index.ts';
@@ -12,8 +13,10 @@ import { listen, readPattern, writePattern } from '../rig/targets.ts';
 
 const secret = 'a secret for tests that is long enough';
 
-async function network(rig: Rig) {
-  const { agentSide, dialerSide } = await acquainted();
+async function network(rig: Rig, more: { readonly spareStreams?: number } = {}) {
+  const acquaintance = await acquainted();
+  const atAgent = watched(acquaintance.agentSide);
+  const atDialer = watched(acquaintance.dialerSide);
   const broker = await startBroker({ secret, port: 0, drainMs: 200 });
   rig.defer(() => broker.close());
   const { url } = broker;
@@ -22,12 +25,40 @@ async function network(rig: Rig) {
     token: await mintToken({ secret, agent: 'edge-1' }),
     node: 'edge-1',
     allow: ['127.0.0.1:*'],
-    e2e: agentSide,
+    e2e: atAgent.e2e,
   });
   rig.defer(() => agent.close());
-  const client = connect({ url, token: await mintToken({ secret, dial: ['*'] }), e2e: dialerSide });
+  const client = connect({
+    url,
+    token: await mintToken({ secret, dial: ['*'] }),
+    e2e: { ...atDialer.e2e, ...more },
+  });
   rig.defer(() => client.close());
-  return { agent, client };
+  return { agent, client, streamsHeld: () => [atAgent.streamsHeld(), atDialer.streamsHeld()] };
+}
+
+/** Lists that say how many streams were looked at again when they changed. */
+function watched({ key, peers }: { key: string; peers: string }) {
+  let asked = 0;
+  const listeners = new Set<() => void>();
+  return {
+    e2e: {
+      key,
+      peers: () => {
+        asked += 1;
+        return peers;
+      },
+      onChange: (listener: () => void) => {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+    },
+    streamsHeld(): number {
+      const before = asked;
+      for (const listener of listeners) listener();
+      return asked - before;
+    },
+  };
 }
 
 test('an encrypted stream carries bytes exactly, half-close both ways', async () => {
@@ -54,4 +85,53 @@ test('what is written while still connecting arrives', async () => {
     socket.end(word);
     expect(await text(socket)).toBe(word);
   }
+});
+
+test('a reader that stalls stops only its own stream, and the target behind it', async () => {
+  await using rig = new Rig();
+  const { client } = await network(rig);
+  let flooding: Socket | undefined;
+  const flood = await listen(rig, (socket) => {
+    flooding = socket;
+    void writePattern(socket, 1 << 30);
+  });
+  const echo = await listen(rig, (socket) => socket.pipe(socket));
+  const stalled = await client.dial({ node: 'edge-1', host: '127.0.0.1', port: flood });
+  await once(stalled, 'readable');
+  for (let round = 0; round < 5; round += 1) {
+    const socket = client.dialStream({ node: 'edge-1', host: '127.0.0.1', port: echo, allowHalfOpen: true });
+    socket.end('x'.repeat(300_000));
+    expect((await text(socket)).length).toBe(300_000);
+  }
+  // What waits decrypted for a reader, and what a Readable takes ahead.
+  expect(stalled.bytesRead).toBeLessThanOrEqual(4 * 65_536);
+  const written = flooding?.bytesWritten;
+  const socket = client.dialStream({ node: 'edge-1', host: '127.0.0.1', port: echo });
+  socket.end('once more');
+  expect(await text(socket)).toBe('once more');
+  expect(flooding?.bytesWritten).toBe(written);
+  stalled.destroy();
+});
+
+test('streams that have ended, cleanly or not, leave nothing behind at either end', async () => {
+  await using rig = new Rig();
+  const { agent, client, streamsHeld } = await network(rig, { spareStreams: 0 });
+  const echo = await listen(rig, (socket) => socket.pipe(socket));
+  const to = { node: 'edge-1', host: '127.0.0.1', port: echo };
+  const open = await client.dial(to);
+  expect(streamsHeld()).toEqual([1, 1]);
+  for (let round = 0; round < 3; round += 1) {
+    const clean = client.dialStream(to);
+    clean.end('bye');
+    expect(await text(clean)).toBe('bye');
+    (await client.dial(to)).destroy();
+    await expect(client.dial({ ...to, port: 1 })).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    await expect(client.dial({ ...to, host: '192.0.2.1' })).rejects.toMatchObject({
+      code: 'ERR_TARGET_DENIED',
+    });
+  }
+  await expect.poll(streamsHeld).toEqual([1, 1]);
+  open.destroy();
+  await expect.poll(streamsHeld).toEqual([0, 0]);
+  await expect.poll(() => agent.streamCount).toBe(0);
 });
