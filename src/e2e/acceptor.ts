@@ -65,6 +65,11 @@ export class E2eAcceptor {
     });
   }
 
+  /** Those begun that have not ended, spares included. */
+  get streamCount(): number {
+    return this.live.size;
+  }
+
   close(): void {
     this.forget?.();
   }

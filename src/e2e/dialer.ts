@@ -30,6 +30,11 @@ export class E2eDialer {
     });
   }
 
+  /** Those begun that have not ended, spares included. */
+  get streamCount(): number {
+    return this.#live.size;
+  }
+
   /** Begins a stream to an agent of the node. @throws whatever `open` throws, and ERR_CONFIG as the constructor */
   begin(
     node: string,

@@ -10,7 +10,7 @@ import { E2eDialer } from '../../src/e2e/dialer.ts';
 import type { E2eAgentOptions, E2eDialerOptions } from '../../src/e2e/options.ts';
 import type { FairleadError } from '../../src/protocol/errors.ts';
 import { type PathLimits, Session, type SessionHost } from '../../src/protocol/session.ts';
-import type { Stream, StreamHandler } from '../../src/protocol/stream.ts';
+import type { ByteStream, Stream, StreamHandler } from '../../src/protocol/stream.ts';
 import { acquainted } from '../rig/identities.ts';
 import { Recorder, sessionId } from './pair.ts';
 
@@ -21,6 +21,7 @@ const request = { host: '127.0.0.1', port: 22 };
 class SealedPair implements SessionHost {
   readonly dialer = new Session('dialer', sessionId, this);
   readonly agent: Session;
+  readonly acceptor: E2eAcceptor;
   readonly sealed: SealedSession;
   readonly ends: E2eDialer;
   readonly outer = {
@@ -46,9 +47,11 @@ class SealedPair implements SessionHost {
       return stream;
     };
     this.streams = new SealedStreams('edge-1', this.outer, this.ends, 10_000);
-    this.sealed = new E2eAcceptor(agentSide, limits).session({
+    this.acceptor = new E2eAcceptor(agentSide, limits);
+    this.sealed = this.acceptor.session({
       asked: (stream, { host, port }, { name }) => {
         this.targets.push(`${name} ${host}:${port}`);
+        stream.handler = { data() {}, end: () => stream.end(), writable() {}, closed() {} };
         stream.accept({ address: host, port, family: 'IPv4' });
         stream.write(Buffer.from('ready'));
       },
@@ -180,6 +183,24 @@ test('a spare from before a change of keys is not used, and a ticket neither', a
   const refused = pair.dial();
   await pair.roundTripsUntil(() => refused.error !== undefined);
   expect(refused.error).toMatchObject({ code: 'ERR_E2E' });
+});
+
+test('streams that have ended, cleanly or not, are kept by neither end', async () => {
+  const { agentSide, dialerSide } = await acquainted();
+  const pair = new SealedPair(agentSide, { ...dialerSide, spareStreams: 0 });
+  const counts = () => [pair.ends.streamCount, pair.acceptor.streamCount];
+  for (const leave of [
+    (stream: ByteStream) => stream.end(),
+    (stream: ByteStream) => stream.reset('ERR_ABORTED', 'enough'),
+  ]) {
+    const recorder = new Recorder();
+    const stream = pair.streams.open(request, recorder, 10_000);
+    await pair.roundTripsUntil(hasReply(recorder));
+    expect(counts()).toEqual([1, 1]);
+    leave(stream);
+    await pair.settle();
+    expect(counts()).toEqual([0, 0]);
+  }
 });
 
 test('an agent keeps only so many streams that nobody has asked for anything', async () => {

@@ -113,7 +113,7 @@ test('a reader that stalls stops only its own stream, and the target behind it',
   stalled.destroy();
 });
 
-test('streams that have ended, cleanly or not, leave nothing behind at either end', async () => {
+test('a change of lists concerns the streams that are open, and none that has ended in whatever way', async () => {
   await using rig = new Rig();
   const { agent, client, streamsHeld } = await network(rig, { spareStreams: 0 });
   const echo = await listen(rig, (socket) => socket.pipe(socket));
