@@ -53,7 +53,7 @@ async function fuzz(name: string, seconds: number): Promise<number> {
   const cli = createRequire(import.meta.url).resolve('@jazzer.js/core/dist/cli.js');
   const jazzer = ['--no-warnings', cli, target, found, kept, '-i', 'dist/fuzz/', '--timeout', '20000'];
   if (!asynchronous.has(name)) jazzer.push('--sync');
-  const engine = [`-max_total_time=${seconds}`, '-max_len=4096', '-print_final_stats=1'];
+  const engine = [`-max_total_time=${seconds}`, '-max_len=4096'];
   const [program, ...before] = withLibraries(process.execPath);
   const child = spawn(
     program,
@@ -66,7 +66,7 @@ async function fuzz(name: string, seconds: number): Promise<number> {
     said = (said + chunk).slice(-5_000_000);
   });
   const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
-  const runs = Number(/number_of_executed_units:\s+(\d+)/.exec(said)?.[1] ?? 0);
+  const runs = Number(/^#(\d+)\s+DONE/m.exec(said)?.[1] ?? 0);
   if (code !== 0 || runs === 0)
     throw new Error(`${name} failed (exit ${code}):\n${said.replace(/^.*# Uses.*\n/gm, '').slice(-8000)}`);
   return runs;
