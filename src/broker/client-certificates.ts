@@ -1,6 +1,8 @@
 // The certificates that clients show in the TLS handshake: who each is for, for as long as the authorities are those
 // that it was verified with. Node only.
 
+import type { Server } from 'node:https';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { FairleadError } from '../protocol/errors.ts';
@@ -15,6 +17,9 @@ export class ClientCertificates {
   readonly #isRevoked: (identity: Identity) => boolean;
   /** Connections whose handshake was with the authorities of now. */
   #current = new WeakSet<Duplex>();
+  /** How often the authorities have changed when a handshake began that has not ended, by the connection's addresses. */
+  readonly #handshakes = new Map<string, number>();
+  #changes = 0;
   #changed = (): void => {};
 
   constructor(identify: IdentifyCertificate, isRevoked: (identity: Identity) => boolean) {
@@ -22,14 +27,31 @@ export class ClientCertificates {
     this.#isRevoked = isRevoked;
   }
 
-  /** For the server's `secureConnection` event. */
-  connected(socket: TLSSocket): void {
-    this.#current.add(socket);
+  /** Follows the connections of a server that has yet to listen. */
+  watch(server: Server): void {
+    // A handshake is with the authorities that there were when it began, however long it takes.
+    server.on('connection', (socket: Socket) => {
+      const addresses = addressesOf(socket);
+      this.#handshakes.set(addresses, this.#changes);
+      socket.once('close', () => this.#handshakes.delete(addresses));
+    });
+    server.on('secureConnection', (socket) => {
+      if (this.#ended(socket) === this.#changes) this.#current.add(socket);
+    });
+    server.on('tlsClientError', (_, socket) => void this.#ended(socket));
+  }
+
+  #ended(socket: Socket): number | undefined {
+    const addresses = addressesOf(socket);
+    const changes = this.#handshakes.get(addresses);
+    this.#handshakes.delete(addresses);
+    return changes;
   }
 
   /** What was verified before is not verified any more. */
   authoritiesChanged(): void {
     this.#current = new WeakSet();
+    this.#changes += 1;
     this.#changed();
   }
 
@@ -68,6 +90,11 @@ export function clientCertificates(
       'client certificates need both an authority to verify them with and rules for what they grant',
     );
   return identify === undefined ? undefined : new ClientCertificates(identify, isRevoked);
+}
+
+/** Node does not say which connection a `TLSSocket` is around; no two that are open have the same four. */
+function addressesOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
 }
 
 /** Its documentation says Error; it is the code of one. */

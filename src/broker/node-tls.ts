@@ -54,7 +54,7 @@ export function createTlsServer(
     server.setTicketKeys(randomBytes(ticketKeyBytes));
     clients?.authoritiesChanged();
   });
-  if (clients !== undefined) server.on('secureConnection', (socket) => clients.connected(socket));
+  clients?.watch(server);
   server.once('close', () => forget?.());
   return server;
 }

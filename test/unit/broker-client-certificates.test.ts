@@ -5,6 +5,7 @@ import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Agent, request } from 'node:https';
+import { connect as connectTls } from 'node:tls';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import WebSocket from 'ws';
 import { startAgent } from '../../src/agent/index.ts';
@@ -17,7 +18,7 @@ import type { CertificateMaterial } from '../../src/files/followed-certificate.t
 import type { BrokerAccess } from '../../src/link/broker-access.ts';
 import { Authority, type Issued, selfSigned } from '../rig/certificates.ts';
 import { Rig } from '../rig/rig.ts';
-import { listen } from '../rig/targets.ts';
+import { connectTo, listen } from '../rig/targets.ts';
 
 const secret = 'a secret for tests, long enough to sign with';
 const grants = [
@@ -256,6 +257,26 @@ test('an authority that is taken out lets nobody in: not on connections that sta
   expect(await ask(port, '/v1/nodes', issued.ops)).toMatchObject({ status: 401 });
   // Those of the new authority come in.
   expect(await ask(port, '/v1/nodes', issued.stranger)).toMatchObject({ status: 200 });
+});
+
+test('a handshake that began before its authority was taken out lets nobody in', async () => {
+  const { port, trust } = await start();
+  const began = connectTo(port);
+  await once(began, 'connect');
+  // Connections are accepted in their order.
+  expect(await ask(port, '/v1/nodes', issued.ops)).toMatchObject({ status: 200 });
+  trust(other);
+  const socket = connectTls({
+    socket: began,
+    ca: readFileSync(ca.cert),
+    ...pem(issued.ops),
+    host: '127.0.0.1',
+  });
+  undo.push(() => socket.destroy());
+  await once(socket, 'secureConnect');
+  socket.write('GET /v1/nodes HTTP/1.1\r\nhost: x\r\n\r\n');
+  const [answer] = await once(socket, 'data');
+  expect(String(answer)).toMatch(/^HTTP\/1.1 401 [\s\S]*have changed: connect again/);
 });
 
 test('links of an authority that is taken out are asked to come again, and closed where they do not', async () => {
