@@ -106,14 +106,16 @@ test.concurrent('an agent whose certificate ends loses its link, and with a new 
   const { ca, broker } = fleet;
   const opsFiles = await ca.issue('ops', { san: 'URI:spiffe://ops/alice' });
   const next = await ca.issue('next', { subject: kubelet('edge-1') });
+  const echo = await listen(rig, (socket) => socket.pipe(socket));
+  const forward = await fleet.forward(opsFiles, echo);
+  // Long enough to get going on a busy machine; begun when all else stands.
   const agentFiles = await ca.issue('agent', {
     subject: kubelet('edge-1'),
-    notAfter: new Date(Date.now() + 8000),
+    notAfter: new Date(Date.now() + 15_000),
   });
   const agent = fleet.agent(agentFiles);
   await agent.ports();
-  const echo = await listen(rig, (socket) => socket.pipe(socket));
-  const socket = connectTo(await fleet.forward(opsFiles, echo));
+  const socket = connectTo(forward);
   const says = async (text: string) => {
     socket.write(text);
     const [chunk] = await once(socket, 'data');
