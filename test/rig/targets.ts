@@ -53,6 +53,18 @@ export async function writePattern(socket: Duplex, bytes: number, bytesPerSecond
   socket.end();
 }
 
+/** As {@link writePattern}, a little at a time for as long as `goesOn`; answers how many bytes that were. */
+export async function writePatternWhile(socket: Duplex, goesOn: () => boolean): Promise<number> {
+  let sent = 0;
+  for (const step = 32_768; goesOn() && !socket.destroyed; sent += step) {
+    const from = sent % pattern.length;
+    if (!socket.write(pattern.subarray(from, from + step))) await drained(socket);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  socket.end();
+  return sent;
+}
+
 function drained(socket: Duplex): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
