@@ -13,6 +13,7 @@ import type { MemoryBudget } from '../protocol/memory-budget.ts';
 import { type OpenRequest, Session, type SessionHost } from '../protocol/session.ts';
 import type { Stream, TargetStream } from '../protocol/stream.ts';
 import { AllowList } from './allow.ts';
+import { DialPacer } from './dial-pacer.ts';
 import { HeldData } from './held-data.ts';
 import type { AgentLimits } from './limits.ts';
 import type { Meter } from './meter.ts';
@@ -50,6 +51,7 @@ export class AgentSession implements SessionHost, OutboxSource {
   private readonly settings: SessionSettings;
   private readonly outbox: Outbox;
   private readonly timer: WakeTimer;
+  private readonly pacer: DialPacer;
   private readonly onClosed: (session: AgentSession, error: FairleadError) => void;
   /** The node owner's list for those without a verified key, and for the last such key that came. */
   private readonly allow: AllowList;
@@ -74,6 +76,7 @@ export class AgentSession implements SessionHost, OutboxSource {
       asked: (stream, target, { name }) => this.askedInside(stream, target, name),
       refused: (stream, error) => this.refused({ stream: stream.id }, error),
     });
+    this.pacer = new DialPacer(settings.limits.maxDialsPerSecond);
     this.timer = new WakeTimer(() => this.session.advance());
     this.idleSinceMs = performance.now();
     const { resumeWindowMs, memory, limits } = settings;
@@ -160,6 +163,7 @@ export class AgentSession implements SessionHost, OutboxSource {
 
   closed(error: FairleadError): void {
     this.timer.stop();
+    this.pacer.stop();
     this.onClosed(this, error);
   }
 
@@ -176,8 +180,7 @@ export class AgentSession implements SessionHost, OutboxSource {
     let gone: AbortController | undefined;
     const held = new HeldData(() => gone?.abort());
     stream.handler = held;
-    // One that its own message takes back, as in a flood of resets, is worth neither a connection nor a line in the log.
-    await undefined;
+    await this.turnToDial(stream);
     if (!stream.live) {
       meter.dialled('ERR_ABORTED', seconds());
       this.audit(facts, { event: 'stream-failed', verdict: 'granted', code: 'ERR_ABORTED' });
@@ -260,6 +263,19 @@ export class AgentSession implements SessionHost, OutboxSource {
 
   private facts(stream: number) {
     return { session: formatSession(this.id), stream, principal: this.principal };
+  }
+
+  /** An OPEN that is taken back before its turn is worth neither a connection nor a line in the log. */
+  private async turnToDial(stream: TargetStream): Promise<void> {
+    // By then the whole message was read: a flood of resets takes back what it opens in one.
+    await undefined;
+    if (!stream.live) return;
+    await new Promise<void>((resolve) => {
+      this.pacer.run(() => {
+        resolve();
+        return stream.live;
+      });
+    });
   }
 
   private audit(facts: Omit<AuditEntry, 'event'>, entry: AuditEntry): void {

@@ -26,6 +26,12 @@ export const agentLimits = {
     standard: defaultLimits.maxOpensPerSecond,
     help: 'OPEN frames in a second in one session',
   },
+  maxDialsPerSecond: {
+    least: 10,
+    most: million,
+    standard: 2000,
+    help: 'dials to targets in a second for one session; more wait for their turn',
+  },
   maxResetsPerSecond: {
     least: 1,
     most: million,

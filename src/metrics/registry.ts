@@ -46,7 +46,7 @@ export class Metrics {
       registers: [this.#registry],
       collect() {
         this.reset();
-        for (const [value, count] of Object.entries(read())) this.inc({ [label]: value }, count);
+        labelled(label, read(), (labels, count) => this.inc(labels, count));
       },
     });
   }
@@ -59,7 +59,7 @@ export class Metrics {
       registers: [this.#registry],
       collect() {
         this.reset();
-        for (const [value, count] of Object.entries(read())) this.set({ [label]: value }, count);
+        labelled(label, read(), (labels, count) => this.set(labels, count));
       },
     });
   }
@@ -80,4 +80,12 @@ export class Metrics {
     const histogram = new Histogram({ name, help, buckets: [...buckets], registers: [this.#registry] });
     return (value) => histogram.observe(value);
   }
+}
+
+function labelled(
+  label: string,
+  counts: Counts,
+  put: (labels: Record<string, string>, count: number) => void,
+): void {
+  for (const [value, count] of Object.entries(counts)) put({ [label]: value }, count);
 }

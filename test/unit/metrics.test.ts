@@ -3,26 +3,13 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { AgentMetrics } from '../../src/agent/index.ts';
 import { newCounters } from '../../src/broker/counters.ts';
-import { type Broker, type BrokerOptions, mintToken, startBroker } from '../../src/broker/index.ts';
+import { mintToken } from '../../src/broker/index.ts';
 import { samplesOf } from '../rig/prometheus.ts';
-
-const secret = 'a secret for tests, long enough to sign with';
-
-const opened: { close(): unknown }[] = [];
-
-afterEach(async () => {
-  for (const one of opened.splice(0).reverse()) await one.close();
-});
-
-async function start(options: Partial<BrokerOptions> = {}): Promise<Broker> {
-  const broker = await startBroker({ secret, port: 0, ...options });
-  opened.push(broker);
-  return broker;
-}
+import { secret, start } from './started-broker.ts';
 
 function get(
   { address, port }: AddressInfo,
