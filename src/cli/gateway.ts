@@ -95,6 +95,8 @@ export function addGatewayCommand(program: Command): void {
         '  fairlead gateway … --http-connect tls:0.0.0.0:8131 --tls-cert gw.pem --tls-key gw.key --client-ca ca.pem',
         '  fairlead gateway … --socks5 127.0.0.1:1080 --basic-auth-file users',
         '  curl --proxy socks5h://user:password@127.0.0.1:1080 http://edge-1:8080/',
+        '  fairlead gateway … --proxy 127.0.0.1:8001 --target-ca kubelet-ca.pem --target-token-file kubelet.token',
+        '  curl http://127.0.0.1:8001/proxy/nodes/https:edge-1:10250/healthz',
       ].join('\n'),
     );
   addTargetOptions(command);

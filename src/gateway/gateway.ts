@@ -56,6 +56,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       dialer,
       log,
       headTimeoutMs,
+      maxConnections,
       acceptsBasic: credentials && ((header) => acceptsBasic(credentials, header)),
     });
   for (const address of options.proxy?.addresses ?? [])
@@ -67,6 +68,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     for (const [address, front] of wanted)
       listeners.push(await openListener(address, front, listenerOptions));
   } catch (error) {
+    for (const [, front] of wanted) front.drain();
     await closeListeners();
     throw error;
   }

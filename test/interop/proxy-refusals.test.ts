@@ -140,6 +140,21 @@ test('an address that somebody typed into a browser is served, under each name o
   await site.empty();
 });
 
+test('a head that does not come in time is 408, on a used connection, too', async () => {
+  await using rig = new Rig();
+  const target = await serveHttp(rig, (_request, response) => response.end('{}'));
+  const site = await Site.start(rig, { gateway: { headTimeoutMs: 200 } } as object);
+  const slow = connectTo(site.port());
+  slow.write('GET /proxy/nodes/');
+  expect(await text(slow)).toMatch(/^HTTP\/1.1 408 /);
+  slow.end();
+  const used = connectTo(site.port());
+  used.write(`GET /proxy/nodes/edge-1:${target.port}/ HTTP/1.1\r\nHost: localhost\r\n\r\nGET /proxy/no`);
+  expect(await text(used)).toMatch(/^HTTP\/1.1 200 [\s\S]*HTTP\/1.1 408 /);
+  used.end();
+  await site.until(({ clients }) => clients === 0);
+});
+
 test('pipelined requests are answered one after the other, and no more of them are kept than a few', async () => {
   await using rig = new Rig();
   let atOnce = 0;

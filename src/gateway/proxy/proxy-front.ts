@@ -150,13 +150,13 @@ export class ProxyFront implements Front {
         throw new RequestRefused(
           403,
           'ERR_FORBIDDEN',
-          'the link to the broker is not encrypted: ask for "https:", or use a broker at wss://',
+          'the link to the broker is not encrypted: ask for "https:", use a broker at wss://, or --e2e',
         );
       const end = this.#begin();
       response.once('close', end);
       const facts = {
         path,
-        proto: (kind as string) === 'tls' ? 'https' : 'http',
+        proto: kind === 'tls' ? 'https' : 'http',
         authorizationIsOurs,
         token: path.scheme === 'https' ? credentials.current().token : undefined,
         expectsContinue,

@@ -19,7 +19,7 @@ export interface ProxyOptions {
    * Without it they are refused.
    */
   readonly takesPlainHttp: boolean;
-  /** Requests at once at one address; more are answered 503. Range 1 to 1,000,000; default 10,000. */
+  /** Requests at once at one address; more are answered 503. Range 1 to 1,000,000; default: `maxConnections`. */
   readonly maxExchanges?: number | undefined;
   /** Longest without a byte to or from a client, in ms. Range 1 to 2,147,483,647; default 4 hours, as a kubelet's. */
   readonly idleMs?: number | undefined;
@@ -29,12 +29,12 @@ export interface ProxyContext {
   readonly dialer: TargetDialer;
   readonly log: GatewayLog;
   readonly headTimeoutMs: number;
+  readonly maxConnections: number;
   /** Who may use plain addresses. Undefined: everybody on this machine. */
   readonly acceptsBasic: AcceptsBasic | undefined;
 }
 
 const idleMs = 4 * 3_600_000;
-const maxExchanges = 10_000;
 
 export class ProxyPaths {
   readonly #options: ProxyOptions;
@@ -54,7 +54,7 @@ export class ProxyPaths {
 
   frontFor({ kind }: GatewayAddress): Front {
     const { credentials, takesPlainHttp } = this.#options;
-    const { headTimeoutMs, log, acceptsBasic } = this.#context;
+    const { headTimeoutMs, maxConnections, log, acceptsBasic } = this.#context;
     return new ProxyFront({
       kind,
       targets: this.#targets,
@@ -62,7 +62,7 @@ export class ProxyPaths {
       takesPlainHttp,
       // A socket's file and a client's certificate say who it is; on a plain port it is whoever has a password.
       acceptsBasic: kind === 'tcp' ? acceptsBasic : undefined,
-      maxExchanges: this.#options.maxExchanges ?? maxExchanges,
+      maxExchanges: this.#options.maxExchanges ?? maxConnections,
       idleMs: this.#options.idleMs ?? idleMs,
       headTimeoutMs,
       log,
