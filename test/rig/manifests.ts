@@ -75,6 +75,15 @@ export function podOf(document: Document): PodSpec | undefined {
   return spec?.template?.spec;
 }
 
+/** `$(NAME)` as the kubelet replaces it. */
+export function expand(text: string, environment: Readonly<Record<string, string>>): string {
+  return text.replace(/\$\((\w+)\)/g, (_, name: string) => {
+    const value = environment[name];
+    if (value === undefined) throw new Error(`"${text}" needs the variable ${name}, which there is not`);
+    return value;
+  });
+}
+
 /** Debian's kubectl has a kustomize that knows what today's fields say by other names. */
 function isOld(): boolean {
   const version = execFileSync('kubectl', ['version', '--client', '-o', 'json'], { encoding: 'utf8' });
