@@ -53,6 +53,7 @@ function start(rig: Rig, [command = '', ...args]: readonly string[]): Program {
   return rig.start(command, args);
 }
 
+// It installs some 4,000 files first: longer than others on a busy machine.
 test('broker and agent run as documented: without root, capabilities or files of others', async () => {
   await using rig = new Rig();
   chmodSync(rig.directory, 0o755);
@@ -130,4 +131,4 @@ test('broker and agent run as documented: without root, capabilities or files of
       ],
     ]);
   }
-});
+}, 120_000);
