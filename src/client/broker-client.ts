@@ -59,7 +59,7 @@ export interface BrokerClient extends AsyncDisposable {
    * with the fewest sessions first, at least one.
    *
    * @throws FairleadError ERR_NODE_UNREACHABLE where none does, ERR_CONFIG where it is no host, ERR_E2E where streams
-   *   are encrypted end to end, since the broker is not to know the host; otherwise as
+   *   are encrypted end to end and it is no node, since the broker is not to learn of it; otherwise as
    *   {@link nodes}: ERR_UNAUTHORIZED, ERR_FORBIDDEN, ERR_RATE_LIMIT, ERR_DRAINING, ERR_BROKER_UNREACHABLE
    */
   resolve(host: string, options?: { readonly signal?: AbortSignal }): Promise<HostHolder[]>;
@@ -148,12 +148,18 @@ class SharedSessions implements BrokerClient {
   }
 
   async resolve(host: string, options: { readonly signal?: AbortSignal } = {}): Promise<HostHolder[]> {
-    // The broker would learn the target's name, which is what encryption hides from it.
-    if (this.#e2e !== undefined)
-      throw new FairleadError(
-        'ERR_E2E',
-        `asking the broker who serves "${host}" would tell it: name the node`,
-      );
+    if (this.#e2e !== undefined) {
+      // Asks for all of them: the broker is not to learn which one is meant.
+      const found = (await this.nodes(options)).find(({ node }) => node === host);
+      if (found === undefined) {
+        throw new FairleadError(
+          'ERR_E2E',
+          `"${host}" is no node that is connected, and asking the broker who serves it would tell it: name a node`,
+        );
+      }
+      const sessions = found.instances.reduce((sum, instance) => sum + instance.sessions, 0);
+      return [{ node: host, route: host, sessions }];
+    }
     return (await this.#ask(resolvePath, { host }, resolveSchema, options.signal)).nodes;
   }
 

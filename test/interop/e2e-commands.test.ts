@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { serveHttp } from '../rig/http-target.ts';
 import { Network, Rig } from '../rig/rig.ts';
 import { startSshd } from '../rig/sshd.ts';
 import { connectTo, listen, patternHash, readPattern, writePattern } from '../rig/targets.ts';
@@ -115,6 +116,24 @@ test('64 MiB cross forward --e2e exactly, each way after a half-close, while the
     kills: 2,
     hash: patternHash(bytes),
   });
+});
+
+test('curl reaches a node through forward --e2e and gateway --e2e, which asks the broker for no host', async () => {
+  await using rig = new Rig();
+  const { sealed } = await sealedNetwork(rig, ['--e2e-require']);
+  const { port } = await serveHttp(rig, (_, response) => response.end('from the node'));
+  const forward = rig.fairlead('forward', ...sealed(), `0:edge-1:127.0.0.1:${port}`);
+  const gateway = rig.fairlead('gateway', ...sealed(), '--http-connect', '127.0.0.1:0');
+  const [[local], [proxy]] = await Promise.all([forward.ports(), gateway.ports()]);
+  const curl = (...args: string[]) => rig.run('curl', ['-sS', '--max-time', '20', ...args]);
+  expect((await curl(`http://127.0.0.1:${local}/`)).stdout.toString()).toBe('from the node');
+  const through = ['--proxytunnel', '--proxy', `http://127.0.0.1:${proxy}`];
+  const got = await curl(...through, `http://edge-1:${port}/`);
+  expect(got.stdout.toString(), got.stderr).toBe('from the node');
+  // Another name for the same place, which the broker would have to be asked about.
+  const refused = await curl(...through, `http://127.0.0.1:${port}/`);
+  expect(refused.stderr).toContain('403');
+  await gateway.said(/ERR_E2E/);
 });
 
 test('a key that the other end does not know is refused, with the pin and what to do, at either end', async () => {
