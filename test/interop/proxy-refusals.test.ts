@@ -185,6 +185,30 @@ test('pipelined requests are answered one after the other, and no more of them a
   await site.until(({ clients, targets }) => clients + targets === 0);
 });
 
+test.each([
+  ['CONNECT', 'CONNECT edge-1:22 HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+  ['an upgrade', 'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n'],
+  ['what is no HTTP', 'hello\r\n\r\n'],
+])('%s behind a request whose answer has begun puts nothing into that answer', async (_what, behind) => {
+  await using rig = new Rig();
+  const target = await serveHttp(rig, (_request, response) => response.writeHead(200).write('begun'));
+  const site = await Site.start(rig);
+  const socket = connectTo(site.port());
+  socket.on('error', () => {});
+  let got = '';
+  socket.on('data', (chunk) => {
+    got += chunk;
+  });
+  socket.write(`GET /proxy/nodes/edge-1:${target.port}/ HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+  await expect.poll(() => got).toContain('begun');
+  const before = got;
+  socket.write(behind);
+  await new Promise((resolve) => socket.once('end', resolve).once('close', resolve));
+  expect(got).toBe(before);
+  socket.destroy();
+  await site.until(({ clients, targets }) => clients + targets === 0);
+});
+
 test('a body that is no body is 400, and its request is taken back', async () => {
   await using rig = new Rig();
   let wasCut = 0;

@@ -56,6 +56,7 @@ export class ProxyFront implements Front {
   readonly #options: ProxyFrontOptions;
   readonly #parser: Server;
   readonly #turns = new WeakMap<Duplex, Turn>();
+  /** Requests being served, and connections that speak another protocol by now. */
   #exchanges = 0;
   #isDraining = false;
 
@@ -85,25 +86,17 @@ export class ProxyFront implements Front {
       sendAnswer(response, refused(417, 'ERR_PROTOCOL', 'nothing can be expected but "100-continue"'), true),
     );
     this.#parser.on('upgrade', (request, socket, head) => {
-      const { newest } = this.#turns.get(socket) ?? {};
-      // Pipelined behind a request that is being answered: there is nothing to switch yet, and no way to say so.
-      if (newest === undefined || newest.closed) this.#upgrade(request, socket as Socket, head);
-      else socket.destroy();
+      if (this.#isAnswering(socket)) socket.destroy();
+      else this.#upgrade(request, socket as Socket, head);
     });
-    this.#parser.on('connect', (_request, socket) =>
-      lastAnswer(
-        socket as Socket,
-        refusal(refused(405, 'ERR_CONFIG', 'CONNECT is spoken at the --http-connect addresses')),
-      ),
-    );
+    this.#parser.on('connect', (_request, socket) => {
+      const answer = refused(405, 'ERR_CONFIG', 'CONNECT is spoken at the --http-connect addresses');
+      if (this.#isAnswering(socket)) socket.destroy();
+      else lastAnswer(socket as Socket, refusal(answer));
+    });
     this.#parser.on('clientError', (error, socket) => this.#unreadable(error, socket as Socket));
     // Its clock for slow heads is started by listening.
     this.#parser.emit('listening');
-  }
-
-  /** Requests being served, and connections that speak another protocol by now. */
-  get exchanges(): number {
-    return this.#exchanges;
   }
 
   serve(socket: Socket): void {
@@ -114,6 +107,12 @@ export class ProxyFront implements Front {
     this.#isDraining = true;
     this.#parser.closeIdleConnections();
     if (this.#exchanges === 0) this.#parser.close();
+  }
+
+  /** What takes over a connection, pipelined behind a request that is being answered, has nothing to take over yet. */
+  #isAnswering(socket: Duplex): boolean {
+    const newest = this.#turns.get(socket)?.newest;
+    return newest !== undefined && !newest.closed;
   }
 
   #begin(): () => void {
