@@ -44,8 +44,8 @@ export const queryRows: readonly UpgradeRow[] = [
   },
   { name: 'headers over 16 KiB', headers: { 'x-long': 'a'.repeat(20_000) }, status: 431, code: '', says: '' },
   {
-    name: 'two thousand headers',
-    more: Array.from({ length: 2000 }, (_, n) => [`x-${n}`, 'a'] as const),
+    name: 'four thousand headers',
+    more: Array.from({ length: 4000 }, (_, n) => [`x-${n}`, 'a'] as const),
     status: 431,
     code: '',
     says: '',

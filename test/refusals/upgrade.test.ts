@@ -33,7 +33,10 @@ function textOf({ line, path = goodPath, headers = {}, more = [] }: Partial<Upgr
 
 test.each(upgradeRows)('$name', async (row) => {
   const answer = await exchange(broker.port, textOf(row));
-  expect(answer).toMatchObject({ status: row.status, code: row.code });
+  // Where Node's parser answers and closes with bytes unread, the reset may overtake its answer.
+  const statuses = row.code === '' ? [row.status, 0] : [row.status];
+  expect(statuses).toContain(answer.status);
+  expect(answer.code).toBe(row.code);
   expect(answer.message).toContain(row.says);
   expect(answer.head).not.toMatch(/^(sec-websocket-accept|set-cookie|access-control)/im);
   broker.showsNoSecret(answer.head + answer.message);
