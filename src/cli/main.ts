@@ -1,6 +1,7 @@
 // The command line's entry: assembles the commands and turns whatever goes wrong into one line and an exit
 // code. Must never let a stack trace out.
 
+import { once } from 'node:events';
 import { Command } from 'commander';
 import { describe, exitCodeOf, exitCodes } from './failure.ts';
 import { version } from './version.ts';
@@ -71,3 +72,9 @@ if (process.argv.length <= 2) {
     fail(program, error);
   }
 }
+
+// What a command began has ended by now. Left to itself, Node first waits for every handle to close, and was seen to
+// spin for ever in that, for TLS inside a stream (node::Environment::CleanupHandles, Node 20.20).
+for (const output of [process.stdout, process.stderr])
+  if (output.writableLength > 0) await once(output, 'drain');
+process.exit();
