@@ -3,6 +3,7 @@
 
 import { lookup } from 'node:dns/promises';
 import { connect, isIP, type OnReadOpts, type Socket } from 'node:net';
+import { withinDeadline } from '../link/deadline.ts';
 import { FairleadError, type WireCode, wireCodes } from '../protocol/errors.ts';
 import type { OpenRequest } from '../protocol/open.ts';
 import { type AllowList, normalName } from './allow.ts';
@@ -44,8 +45,19 @@ export async function dialTarget(
   signal: AbortSignal,
   resolve: Resolve = resolveWithSystem,
 ): Promise<Socket> {
+  return await withinDeadline(timeoutMs, signal, (limit) =>
+    dialWithin(limit, request, policy, onread, resolve),
+  );
+}
+
+async function dialWithin(
+  limit: AbortSignal,
+  request: OpenRequest,
+  policy: TargetPolicy,
+  onread: OnReadOpts,
+  resolve: Resolve,
+): Promise<Socket> {
   const where = `${request.host}:${request.port}`;
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
   const { port } = request;
   const host = normalName(request.host);
   if (policy.grants !== undefined && !policy.grants.mayAllow(host, port)) throw notGranted(where);

@@ -2,6 +2,7 @@
 // again where a target or a rule has refused.
 
 import type { BrokerClient, StreamSocket } from '../client/index.ts';
+import { withinDeadline } from '../link/deadline.ts';
 import { type ErrorCode, FairleadError } from '../protocol/errors.ts';
 import { HostRoutes } from './host-routes.ts';
 import type { GatewayTarget, TargetDialer } from './target-dialer.ts';
@@ -53,22 +54,19 @@ export class RoutedDialer implements TargetDialer {
 
   async #holders(host: string, deadlineMs: number, signal: AbortSignal): Promise<readonly string[]> {
     // A limit of this dial's own: the look-up may be shared with dials that began later.
-    const limit = new AbortController();
-    const abort = (): void => limit.abort(signal.reason);
-    const timer = setTimeout(() => limit.abort(), Math.max(1, deadlineMs - performance.now())).unref();
-    signal.addEventListener('abort', abort, { once: true });
-    if (signal.aborted) abort();
-    try {
-      return await this.#routes.holders(host, limit.signal);
-    } catch (error) {
-      if (!limit.signal.aborted || signal.aborted) throw error;
-      throw new FairleadError('ERR_BROKER_UNREACHABLE', `the broker did not say in time who serves ${host}`, {
-        cause: error,
-      });
-    } finally {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', abort);
-    }
+    const leftMs = Math.max(1, deadlineMs - performance.now());
+    return await withinDeadline(leftMs, signal, async (limit) => {
+      try {
+        return await this.#routes.holders(host, limit);
+      } catch (error) {
+        if (!limit.aborted || signal.aborted) throw error;
+        throw new FairleadError(
+          'ERR_BROKER_UNREACHABLE',
+          `the broker did not say in time who serves ${host}`,
+          { cause: error },
+        );
+      }
+    });
   }
 
   async #connect(
