@@ -1,6 +1,7 @@
 // The conformance suite: what every engine does for streams, whichever it is. Each property is one test, run once
 // for each engine; docs/engines.md is made of the results.
 
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { text } from 'node:stream/consumers';
@@ -322,8 +323,9 @@ export function conformance(engine: Engine): void {
     /** What a dial link of the node is closed with once it has sent these. */
     async function closeCodeAfter(node: string, messages: readonly (Uint8Array | string)[]): Promise<number> {
       const token = await mintToken({ secret, dial: ['*'] });
+      // Each link has a principal of its own, so it needs a session of its own: the agent does not give one away.
       const link = new WebSocket(
-        `${brokers.dialUrl}/v1/dial?node=${node}&session=00000000000000aa`,
+        `${brokers.dialUrl}/v1/dial?node=${node}&session=${randomBytes(8).toString('hex')}`,
         'fairlead.v1',
         { headers: { authorization: `Bearer ${token}` }, ...closeSoon },
       );
