@@ -303,7 +303,7 @@ test('a dialer cannot write an ATTACH of its own', async () => {
   expect((await peer.closed).code).toBe(closeCodes.protocol);
 });
 
-test('links without end: the broker stops at its limit for the principal, the agent at its own, others get in', async () => {
+test('links without end of one principal: the agent stops at its limit, and others get in', async () => {
   await using rig = new Rig();
   const network = await Network.start(
     rig,
