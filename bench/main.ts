@@ -43,10 +43,14 @@ const names = {
   subject: values.e2e ? 'e2e' : (engine ?? 'fairlead'),
 };
 const processes = new Processes();
-process.on('SIGINT', () => {
-  processes.end();
-  process.exit(130);
-});
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)
+  process.on(signal, () => {
+    processes.end();
+    process.exit(code);
+  });
 
 try {
   const target = await processes.target();
