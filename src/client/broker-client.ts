@@ -21,11 +21,14 @@ import {
   type ConnectOptions,
   type ConnectSettings,
   type DialOptions,
+  type PingOptions,
   parseConnect,
   parseDial,
+  parsePing,
 } from './connect-options.ts';
 import { NodeSession, returnGraceMs } from './node-session.ts';
 import { ProcessHold } from './process-hold.ts';
+import type { RoundTrip } from './round-trips.ts';
 import { SealedStreams } from './sealed-streams.ts';
 
 /** How many agents in a row may be found draining. */
@@ -63,6 +66,16 @@ export interface BrokerClient extends AsyncDisposable {
    *   {@link nodes}: ERR_UNAUTHORIZED, ERR_FORBIDDEN, ERR_RATE_LIMIT, ERR_DRAINING, ERR_BROKER_UNREACHABLE
    */
   resolve(host: string, options?: { readonly signal?: AbortSignal }): Promise<HostHolder[]>;
+  /**
+   * How long it takes to a node's agent and back, and which share of it the broker's side has. The agent is not waited
+   * for where it is away.
+   *
+   * @throws FairleadError ERR_NODE_UNREACHABLE where no agent of the node is connected, ETIMEDOUT where it does not
+   *   answer, ERR_ABORTED, ERR_RATE_LIMIT for too many at once; otherwise as {@link dial}
+   * @example
+   * const { totalMs, brokerMs, agentMs } = await broker.ping('edge-1', { timeoutMs: 2000 });
+   */
+  ping(node: string, options?: PingOptions): Promise<RoundTrip>;
   /** Breaks what is open and closes every link. */
   close(): Promise<void>;
 }
@@ -161,6 +174,17 @@ class SharedSessions implements BrokerClient {
       return [{ node: host, route: host, sessions }];
     }
     return (await this.#ask(resolvePath, { host }, resolveSchema, options.signal)).nodes;
+  }
+
+  async ping(node: string, options: PingOptions = {}): Promise<RoundTrip> {
+    const { timeoutMs, signal } = parsePing(node, options);
+    this.#refuseIfClosed();
+    this.#hold.change(true);
+    try {
+      return await this.#sessionFor(node).ping(timeoutMs ?? this.#settings.dialTimeoutMs, signal);
+    } finally {
+      this.#hold.change(false);
+    }
   }
 
   close(): Promise<void> {

@@ -37,6 +37,13 @@ export interface DialOptions {
   readonly allowHalfOpen?: boolean | undefined;
 }
 
+export interface PingOptions {
+  /** Gives the ping up when aborted. */
+  readonly signal?: AbortSignal | undefined;
+  /** Longest that the answer may take, in ms. Range 1 to 86,400,000; default: the connection's `dialTimeoutMs`. */
+  readonly timeoutMs?: number | undefined;
+}
+
 const dayMs = 86_400_000;
 
 /** What cannot be checked before it is called. */
@@ -73,13 +80,15 @@ const connectSchema = connectFields.refine(
 
 export type ConnectSettings = z.infer<typeof connectSchema>;
 
+const nodeSchema = z
+  .string()
+  .regex(
+    /^[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?$/,
+    'lower-case letters, digits, ".", "_" and "-", at most 253',
+  );
+
 const dialSchema = z.object({
-  node: z
-    .string()
-    .regex(
-      /^[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?$/,
-      'lower-case letters, digits, ".", "_" and "-", at most 253',
-    ),
+  node: nodeSchema,
   host: z.string().min(1).max(255),
   port: z.int().min(1).max(65_535),
   signal: z.instanceof(AbortSignal).optional(),
@@ -97,6 +106,13 @@ export function parseConnect(options: ConnectOptions): ConnectSettings {
 /** @throws FairleadError ERR_CONFIG that names the option */
 export function parseDial(options: DialOptions): DialSettings {
   return parse(dialSchema, options, 'dial');
+}
+
+const pingSchema = dialSchema.pick({ node: true, signal: true, timeoutMs: true });
+
+/** @throws FairleadError ERR_CONFIG that names the option */
+export function parsePing(node: string, options: PingOptions): z.infer<typeof pingSchema> {
+  return parse(pingSchema, { ...options, node }, 'ping');
 }
 
 function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, what: string): z.infer<Schema> {

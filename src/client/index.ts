@@ -5,4 +5,5 @@ export { StreamSocket } from '../link/stream-socket.ts';
 export { type ErrorCode, FairleadError } from '../protocol/errors.ts';
 export type { HostHolder, NodeInfo } from './broker-answers.ts';
 export { type BrokerClient, connect } from './broker-client.ts';
-export type { ConnectOptions, DialOptions } from './connect-options.ts';
+export type { ConnectOptions, DialOptions, PingOptions } from './connect-options.ts';
+export type { RoundTrip } from './round-trips.ts';

@@ -21,6 +21,7 @@ import type { OpenRequest, SealedRequest } from '../protocol/open.ts';
 import { type PathLimits, Session } from '../protocol/session.ts';
 import type { Stream, StreamHandler } from '../protocol/stream.ts';
 import { PendingDial } from './pending-dial.ts';
+import { type RoundTrip, RoundTrips } from './round-trips.ts';
 import type { OuterSession } from './sealed-streams.ts';
 
 export interface NodeSessionOptions {
@@ -60,6 +61,12 @@ export class NodeSession implements OuterSession {
   readonly #outbox = new Outbox();
   readonly #timer: WakeTimer;
   readonly #pending = new Set<PendingDial>();
+  readonly #roundTrips = new RoundTrips({
+    askBroker: (number) => this.#keeper.link?.sendControl(frameTypes.PING, number),
+    askAgent: () => this.#session.ping(),
+    instance: () => this.#instance ?? '',
+    whyUnanswered: (waitedMs) => this.#unanswered('the agent', waitedMs),
+  });
   readonly #idleCheck: NodeJS.Timeout;
   #graceTimer: NodeJS.Timeout | undefined;
   #phase: Phase = 'fresh';
@@ -87,6 +94,7 @@ export class NodeSession implements OuterSession {
         goingAway: () => {
           if (this.#phase !== 'over') this.#phase = 'draining';
         },
+        ponged: (rttMs) => this.#roundTrips.agentAnswered(rttMs),
         closed: () => this.#end(),
       },
       { resumeWindowMs: options.resumeWindowMs },
@@ -145,6 +153,14 @@ export class NodeSession implements OuterSession {
     return stream;
   }
 
+  /** How long it takes to the agent and back. It does not wait for an agent that is away. */
+  ping(timeoutMs: number, signal?: AbortSignal): Promise<RoundTrip> {
+    if (this.#agentIsGone) return Promise.reject(this.#unserved());
+    this.#idleSinceMs = undefined;
+    const isOpen = this.#phase === 'attached' && this.#keeper.link !== undefined;
+    return this.#roundTrips.measure(isOpen, timeoutMs, signal);
+  }
+
   /** Breaks every stream, tells the agent, and closes the link. */
   close(code: WireCode, reason: string): void {
     if (this.#phase === 'over') return;
@@ -169,6 +185,7 @@ export class NodeSession implements OuterSession {
     this.#path = { maxMessageBytes, inFlightBytes, messagesAreDear, packBulk };
     this.#outbox.use(link);
     this.#session.linkUp(this.#path);
+    if (this.#phase === 'attached') this.#roundTrips.pathOpened();
   }
 
   /** Answers whether to connect again. */
@@ -178,6 +195,7 @@ export class NodeSession implements OuterSession {
     this.#lastError = error;
     const linkWasUp = this.#linkWasUp;
     this.#linkWasUp = false;
+    this.#roundTrips.fail(error);
     switch (error.code) {
       case 'ERR_UNAUTHORIZED':
         // A token that ran out on a live link may have been replaced meanwhile: that is the next attempt's to see.
@@ -218,6 +236,7 @@ export class NodeSession implements OuterSession {
       this.#session.budget(inFlightBytes);
       return;
     }
+    if (message.type === frameTypes.PONG) this.#roundTrips.brokerAnswered(message.session);
     if (message.session !== this.#id) return;
     if (message.type === frameTypes.ATTACH) this.#attached(message);
     else if (message.type === frameTypes.UNREACHABLE) this.#agentGone();
@@ -238,14 +257,17 @@ export class NodeSession implements OuterSession {
     clearTimeout(this.#graceTimer);
     this.#graceTimer = undefined;
     if (this.#phase === 'fresh' || this.#phase === 'away') this.#phase = 'attached';
-    if (!this.#agentIsGone || this.#path === undefined) return;
-    this.#agentIsGone = false;
-    this.#session.linkUp(this.#path);
+    if (this.#agentIsGone && this.#path !== undefined) {
+      this.#agentIsGone = false;
+      this.#session.linkUp(this.#path);
+    }
+    this.#roundTrips.pathOpened();
   }
 
   #agentGone(): void {
     this.#agentIsGone = true;
     this.#session.linkDown();
+    this.#roundTrips.fail(this.#unserved());
     if (this.#phase === 'attached') this.#phase = 'away';
     if (this.#phase !== 'fresh') {
       // Streams wait for the agent to come back. A dial has nothing to lose, and its caller may know another way.
@@ -291,7 +313,7 @@ export class NodeSession implements OuterSession {
   }
 
   get #isUnused(): boolean {
-    return this.#session.streamCount <= this.spareStreams;
+    return this.#session.streamCount <= this.spareStreams && this.#roundTrips.waiting === 0;
   }
 
   #end(): void {
@@ -304,6 +326,7 @@ export class NodeSession implements OuterSession {
     this.#outbox.flush();
     this.#outbox.use(undefined);
     this.#keeper.close();
+    this.#roundTrips.fail(this.#lastError ?? new FairleadError('ERR_SESSION_LOST', 'the session has ended'));
     this.#options.ended();
   }
 }

@@ -45,6 +45,8 @@ export interface OutboundEvents {
   retired(bytes: Uint8Array): void;
   /** Frames of the stream were written that it may have been waiting for to end. */
   written(stream: Stream): void;
+  /** The peer answered the last PING. */
+  ponged(rttMs: number): void;
   /** False while what the process may hold is used up. */
   mayHold(bytes: number): boolean;
 }
@@ -144,10 +146,12 @@ export class Outbound {
 
   pongReceived(argument: number): void {
     if (argument !== this.pingNumber || this.pingSentMs < 0) return;
-    this.window.sample(Math.max(0.01, this.events.now() - this.pingSentMs));
+    const rttMs = Math.max(0.01, this.events.now() - this.pingSentMs);
+    this.window.sample(rttMs);
     this.pingSentMs = -1;
     this.pingsLeft -= 1;
     if (this.pingsLeft > 0) this.owePing();
+    this.events.ponged(rttMs);
   }
 
   /** A RESET for an id that has no stream any more. */

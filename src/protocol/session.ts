@@ -52,6 +52,8 @@ export interface SessionHost {
   openedSealed?(stream: Stream, version: number): void;
   /** The peer takes no new streams; those that are open go on. */
   goingAway?(code: WireCode, reason: string): void;
+  /** The peer answered a PING, this long after it was sent. */
+  ponged?(rttMs: number): void;
   /** The session is over and its streams were told. Once. */
   closed(error: FairleadError): void;
 }
@@ -199,6 +201,11 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
     this.outbound.oweGoAway(code, reason);
   }
 
+  /** Asks the peer for a sign of life: {@link SessionHost.ponged}. A PING that is under way no longer counts. */
+  ping(): void {
+    if (!this.over) this.outbound.owePing();
+  }
+
   /** Ends the session: every stream is told, and the peer if it can be reached. */
   close(code: WireCode, reason: string): void {
     this.fail(code, reason, this.state === 'up');
@@ -290,6 +297,10 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
 
   retired(bytes: Uint8Array): void {
     this.host.retired?.(bytes);
+  }
+
+  ponged(rttMs: number): void {
+    this.host.ponged?.(rttMs);
   }
 
   unsettled(stream: Stream): void {
