@@ -1,19 +1,25 @@
-// Who is connected, as /v1/nodes tells it: read off the open links at the moment of asking.
+// Who is connected, as /v1/nodes and /v1/status tell it: read off the open links at the moment of asking.
 
+import type { LastError } from '../protocol/status.ts';
 import { servesHost } from './identity-routes.ts';
-import type { AgentLink, AgentTag } from './link.ts';
+import type { AgentLink, AgentTag, Observed } from './link.ts';
 import type { Switchboard } from './switchboard.ts';
 
-interface InstanceSummary {
+/** What the engine does not see, or the agent has not told, is absent. */
+export interface InstanceSummary extends Observed {
   readonly instance: string;
   readonly version: string | null;
   /** When its link was opened, ISO 8601. */
   readonly since: string;
   readonly draining: boolean;
+  readonly labels: Readonly<Record<string, string>>;
   /** What it serves besides the node's own name: names, addresses, CIDRs, `default`. */
   readonly routes: readonly string[];
   /** Sessions whose dialer is connected. */
   readonly sessions: number;
+  /** Streams that are open, as the agent told last. */
+  readonly streams?: number | undefined;
+  readonly lastError?: LastError | undefined;
 }
 
 export interface NodeSummary {
@@ -61,7 +67,7 @@ function concerns({ node, host }: NodeQuestion, tag: Pick<AgentTag, 'node' | 'ro
 }
 
 function summarize(switchboard: Switchboard, link: AgentLink): InstanceSummary {
-  const { node, instance, version, since, state, routes } = link.tag;
+  const { node, instance, version, since, state, labels, routes, told } = link.tag;
   let sessions = 0;
   for (const dialer of switchboard.dialers(node)) if (dialer.tag.instance === instance) sessions++;
   return {
@@ -69,7 +75,10 @@ function summarize(switchboard: Switchboard, link: AgentLink): InstanceSummary {
     version: version ?? null,
     since: new Date(since).toISOString(),
     draining: state === 'draining',
+    labels,
     routes,
     sessions,
+    ...link.observed,
+    ...told,
   };
 }

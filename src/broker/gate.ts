@@ -4,6 +4,7 @@
 import * as z from 'zod';
 import { parseSession } from '../protocol/envelope.ts';
 import { FairleadError } from '../protocol/errors.ts';
+import { labelsSchema } from '../protocol/labels.ts';
 import { grantsNode, nodeNameSchema } from './grants.ts';
 import type { AgentIdentity, DialIdentity, Identity, VerifyToken } from './identity.ts';
 import { grantsRoute, routesSchema } from './identity-routes.ts';
@@ -20,6 +21,8 @@ interface AgentAdmission {
   readonly instance: string;
   /** What the agent serves besides its node's name; its token grants each. */
   readonly routes: readonly string[];
+  /** What the node's owner says of it. They grant nothing. */
+  readonly labels: Readonly<Record<string, string>>;
   readonly version: string | undefined;
   readonly attempt: number;
 }
@@ -68,10 +71,26 @@ const routesQuerySchema = z
   .pipe(routesSchema)
   .default([]);
 
+/** `key=value` pairs, form-encoded within the parameter: `labels=site%3Dberlin%26rack%3Db-12`. */
+const labelsQuerySchema = z
+  .string()
+  .max(4096)
+  .transform((text, context) => {
+    const pairs = [...new URLSearchParams(text)];
+    const keys = new Set(pairs.map(([key]) => key));
+    // Of zod's records this key is never seen.
+    if (keys.size < pairs.length || keys.has('__proto__'))
+      context.addIssue({ code: 'custom', message: 'a label is given twice, or is none' });
+    return Object.fromEntries(pairs);
+  })
+  .pipe(labelsSchema)
+  .default({});
+
 const agentQuerySchema = z.object({
   node: nodeNameSchema,
   instance: instanceSchema,
   routes: routesQuerySchema,
+  labels: labelsQuerySchema,
   version: versionSchema.optional(),
   attempt: attemptSchema,
 });
@@ -135,6 +154,7 @@ function admitAgent(identity: Identity, url: URL): AgentAdmission {
     identity,
     instance: query.instance,
     routes: query.routes,
+    labels: query.labels,
     version: query.version,
     attempt: query.attempt,
   };

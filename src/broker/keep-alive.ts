@@ -18,6 +18,8 @@ export const defaultKeepAlive: KeepAliveOptions = { idleMs: 5000, silenceMs: 15_
 
 interface Silence {
   bytesRead: number;
+  /** Looks until it is pinged, busy or not: how long the way takes is known of every link. */
+  untilPing: number;
   /** Looks in a row at which nothing new had been read. */
   looks: number;
 }
@@ -25,6 +27,8 @@ interface Silence {
 export class KeepAlive<Link extends Watched> {
   readonly #silences = new Map<Link, Silence>();
   readonly #pingEvery = 2;
+  /** Of a link that is busy. */
+  readonly #measureEvery = 6;
   readonly #giveUpAt: number;
   readonly #lost: (link: Link) => void;
   readonly #timer: NodeJS.Timeout;
@@ -38,7 +42,7 @@ export class KeepAlive<Link extends Watched> {
   }
 
   add(link: Link): void {
-    this.#silences.set(link, { bytesRead: link.bytesRead, looks: 0 });
+    this.#silences.set(link, { bytesRead: link.bytesRead, untilPing: this.#pingEvery, looks: 0 });
   }
 
   remove(link: Link): void {
@@ -56,6 +60,7 @@ export class KeepAlive<Link extends Watched> {
       if (bytesRead !== silence.bytesRead) {
         silence.bytesRead = bytesRead;
         silence.looks = 0;
+        if (--silence.untilPing <= 0) this.#ping(link, silence);
         continue;
       }
       silence.looks++;
@@ -63,7 +68,12 @@ export class KeepAlive<Link extends Watched> {
       if (silence.looks >= this.#giveUpAt && !link.isPaused) {
         this.#silences.delete(link);
         this.#lost(link);
-      } else if (silence.looks % this.#pingEvery === 0) link.ping();
+      } else if (silence.looks % this.#pingEvery === 0 || --silence.untilPing <= 0) this.#ping(link, silence);
     }
+  }
+
+  #ping(link: Link, silence: Silence): void {
+    silence.untilPing = this.#measureEvery;
+    link.ping();
   }
 }

@@ -4,6 +4,7 @@
 import { nanoid } from 'nanoid';
 import { parseSession } from '../protocol/envelope.ts';
 import { FairleadError } from '../protocol/errors.ts';
+import type { LastError } from '../protocol/status.ts';
 import type { Admission } from './gate.ts';
 import type { AgentIdentity, DialIdentity } from './identity.ts';
 
@@ -20,6 +21,25 @@ export interface BrokerLink<Tag extends LinkTag = LinkTag> {
   resume(): void;
   /** The relay changed the tag: where it must outlive this process's memory, store it now. */
   saveTag(): void;
+  /** Absent where the engine sees nothing of the kind. */
+  readonly observed?: Observed;
+}
+
+/** What an engine sees of a link by the way, for people: nothing is decided by it. */
+export interface Observed {
+  /** The peer's IP address, or what a trusted proxy says that it is. */
+  readonly address?: string | undefined;
+  /** By the last WebSocket ping that was answered. */
+  readonly rttMs?: number | undefined;
+  /** On the wire, since the link was opened. */
+  readonly receivedBytes?: number | undefined;
+  readonly sentBytes?: number | undefined;
+}
+
+/** What an agent last said about itself. */
+interface AgentReport {
+  readonly streams: number;
+  readonly lastError?: LastError | undefined;
 }
 
 export type AgentLink = BrokerLink<AgentTag>;
@@ -58,6 +78,9 @@ export interface AgentTag extends CommonTag {
   readonly instance: string;
   /** What the agent serves besides its node's name. */
   readonly routes: readonly string[];
+  /** What the node's owner says of it: for people, and for nothing else. */
+  readonly labels: Readonly<Record<string, string>>;
+  told?: AgentReport | undefined;
   state: AgentState;
   /** True while dialers that write to this link are being paused. */
   congested: boolean;
@@ -95,7 +118,7 @@ export function tagOf(admission: Admission): LinkTag {
   const facts = { id: nanoid(), since: Date.now(), version, attempt };
   return 'node' in admission
     ? dialTag(admission.identity, admission.node, admission.session, admission.instance, facts)
-    : agentTag(admission.identity, admission.instance, facts, admission.routes);
+    : agentTag(admission.identity, admission.instance, facts, admission.routes, admission.labels);
 }
 
 export function agentTag(
@@ -103,6 +126,7 @@ export function agentTag(
   instance: string,
   facts: LinkFacts,
   routes: readonly string[] = [],
+  labels: Readonly<Record<string, string>> = {},
 ): AgentTag {
   return {
     kind: 'agent',
@@ -117,6 +141,7 @@ export function agentTag(
     node: identity.node,
     instance,
     routes,
+    labels,
     state: 'serving',
     congested: false,
     unanswered: new Map(),

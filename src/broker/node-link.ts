@@ -4,7 +4,7 @@
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import { closeReason } from './close-reason.ts';
-import type { BrokerLink, LinkTag } from './link.ts';
+import type { BrokerLink, LinkTag, Observed } from './link.ts';
 import type { Ledger } from './pressure.ts';
 
 /** Shared by every message of every link. */
@@ -18,14 +18,21 @@ export class NodeLink implements BrokerLink {
   readonly #webSocket: WebSocket;
   readonly #socket: Socket;
   readonly #ledger: Ledger;
+  readonly #address: string;
   /** What the ledger knows. */
   #toldBytes = 0;
+  /** When the ping was sent that has not been answered. */
+  #pingedAtMs: number | undefined;
+  #rttMs: number | undefined;
 
-  constructor(tag: LinkTag, webSocket: WebSocket, socket: Socket, ledger: Ledger) {
+  /** `address` is the peer's, for people. */
+  constructor(tag: LinkTag, webSocket: WebSocket, socket: Socket, ledger: Ledger, address: string) {
     this.tag = tag;
     this.#ledger = ledger;
     this.#webSocket = webSocket;
     this.#socket = socket;
+    this.#address = address;
+    webSocket.on('pong', () => this.#ponged());
   }
 
   send(data: Uint8Array): void {
@@ -87,7 +94,26 @@ export class NodeLink implements BrokerLink {
   }
 
   ping(): void {
-    if (this.#webSocket.readyState === this.#webSocket.OPEN) this.#webSocket.ping();
+    if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
+    this.#pingedAtMs ??= performance.now();
+    this.#webSocket.ping();
+  }
+
+  get observed(): Observed {
+    return {
+      address: this.#address,
+      rttMs: this.#rttMs,
+      receivedBytes: this.bytesRead,
+      sentBytes: this.bytesWritten,
+    };
+  }
+
+  /** Of several pings the first counts: the time is that of a peer which answers late, never of one which has not. */
+  #ponged(): void {
+    if (this.#pingedAtMs === undefined) return;
+    // A hundredth of a millisecond: more is noise.
+    this.#rttMs = Math.round((performance.now() - this.#pingedAtMs) * 100) / 100;
+    this.#pingedAtMs = undefined;
   }
 
   terminate(): void {

@@ -13,6 +13,7 @@ import { bounded } from './broker-log.ts';
 import { type ClientCertificates, clientCertificates } from './client-certificates.ts';
 import type { Counters } from './counters.ts';
 import { listNodes } from './directory.ts';
+import { EventLoopDelay } from './event-loop.ts';
 import { type Admission, createGate } from './gate.ts';
 import type { Denied } from './identity-deny.ts';
 import { verifierOf } from './identity-verifier.ts';
@@ -33,6 +34,7 @@ import { defaultRelayOptions } from './relay-options.ts';
 import { RequestLimits } from './request-limits.ts';
 import { createRoutes } from './routes.ts';
 import { Sources } from './source.ts';
+import { relayStatus } from './status.ts';
 
 export interface Broker {
   /** The bound address. */
@@ -109,7 +111,18 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       if (replicas !== undefined) return replicas.list(question);
       return { nodes: listNodes(relay.switchboard, question), isWhole: true };
     },
+    describeBroker: () => ({
+      version: settings.version,
+      engine: replicas === undefined ? 'memory' : 'nats',
+      startedAt,
+      draining,
+      ...relayStatus(relay),
+      bufferedBytes: pressure.bufferedBytes,
+      ...eventLoop.read(),
+    }),
   });
+  const startedAt = new Date().toISOString();
+  const eventLoop = new EventLoopDelay();
   let metrics: Metrics | undefined;
   // Made when first asked for: measuring the event loop is not free.
   const figures = () => {
@@ -181,7 +194,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   function accept(webSocket: WebSocket, incoming: IncomingMessage, admission: Admission): void {
     // On Node what an upgrade hands over is the connection's socket, plain or TLS.
     const { socket } = incoming;
-    const link = new NodeLink(tagOf(admission), webSocket, socket, pressure);
+    const link = new NodeLink(tagOf(admission), webSocket, socket, pressure, requests.addressOf(incoming));
     const client = requests.proxiedSourceOf(incoming);
     if (client !== undefined) webSocket.once('close', intake.enterProxied(client));
     links.add(link);
@@ -224,6 +237,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   async function shutDown(): Promise<void> {
     draining = true;
     clearInterval(expiry);
+    eventLoop.stop();
     forgetRevocations?.();
     keepAlive.stop();
     pressure.stop();

@@ -24,6 +24,11 @@ export class RequestLimits {
     return this.#sources.ofRequest(incoming.socket.remoteAddress ?? '', incoming.headers);
   }
 
+  /** The address of whoever sent it, for people. */
+  addressOf(incoming: IncomingMessage): string {
+    return this.#sources.addressOf(incoming.socket.remoteAddress ?? '', incoming.headers);
+  }
+
   /** The client of a trusted proxy, or undefined where the peer is none. */
   proxiedSourceOf(incoming: IncomingMessage): string | undefined {
     const isProxied = this.#sources.isProxy(incoming.socket.remoteAddress ?? '');

@@ -1,13 +1,15 @@
 // The broker's HTTP routes, for any runtime that Hono runs on. Links are opened beside them, by the engine.
 
 import { type Context, Hono } from 'hono';
+import { type BrokerStatus, statusPath } from '../protocol/status.ts';
 import { type BrokerLog, bounded } from './broker-log.ts';
 import type { Counters } from './counters.ts';
-import type { NodeList, NodeQuestion, NodeSummary } from './directory.ts';
+import type { InstanceSummary, NodeList, NodeQuestion, NodeSummary } from './directory.ts';
 import { agentPath, type Caller, dialPath, type Gate } from './gate.ts';
 import { grantsNode } from './grants.ts';
 import { errorResponse, Refusal } from './refusal.ts';
 import { normalHost, resolveHost } from './resolve.ts';
+import { statusOf } from './status.ts';
 
 export interface RoutesOptions {
   readonly gate: Gate;
@@ -19,6 +21,8 @@ export interface RoutesOptions {
   readonly listNodes: (question: NodeQuestion) => Promise<NodeList>;
   /** One node, where the engine knows more of it than its list does. Default: that list. */
   readonly findNode?: (node: string) => Promise<NodeSummary | undefined>;
+  /** What the broker knows of itself, beside these nodes. */
+  readonly describeBroker: (nodes: readonly NodeSummary[]) => BrokerStatus;
 }
 
 /** What an engine knows of a request besides what is in it. */
@@ -49,8 +53,15 @@ export function createRoutes(options: RoutesOptions): Hono<Surroundings> {
   app.get('/v1/nodes', async (c) => {
     const patterns = await grantedNodes(c);
     const { nodes, isWhole } = await listNodes({});
-    const shown = nodes.filter(({ node }) => grantsNode(patterns, node));
+    const shown = nodes.filter(({ node }) => grantsNode(patterns, node)).map(listed);
     return c.json({ nodes: shown, ...(isWhole ? {} : { partial: true }) });
+  });
+
+  app.get(statusPath, async (c) => {
+    const patterns = await grantedNodes(c);
+    const list = await listNodes({});
+    const nodes = list.nodes.filter(({ node }) => grantsNode(patterns, node));
+    return c.json(statusOf(options.describeBroker(list.nodes), { ...list, nodes }));
   });
 
   app.get('/v1/resolve', async (c) => {
@@ -75,7 +86,7 @@ export function createRoutes(options: RoutesOptions): Hono<Surroundings> {
     const node = await findNode(wanted);
     if (node === undefined)
       throw new Refusal('node-away', `no agent of the node "${bounded(wanted)}" is connected`);
-    return c.json(node);
+    return c.json(listed(node));
   });
 
   for (const path of [agentPath, dialPath])
@@ -102,6 +113,24 @@ export function createRoutes(options: RoutesOptions): Hono<Surroundings> {
   }
 
   return app;
+}
+
+/** What does not change from one moment to the next: the rest is in {@link statusPath}. */
+function listed({ node, instances }: NodeSummary): object {
+  return {
+    node,
+    instances: instances.map(
+      ({ instance, version, since, draining, labels, routes, sessions }: InstanceSummary) => ({
+        instance,
+        version,
+        since,
+        draining,
+        labels,
+        routes,
+        sessions,
+      }),
+    ),
+  };
 }
 
 /** By host and port alone: what stands in front of the broker may have ended the TLS. */

@@ -49,16 +49,21 @@ export class Sources {
     );
   }
 
-  /** Who sent the request: the peer, or the last hop that a trusted proxy vouches for and that is none itself. */
+  /** Who sent the request, as limits count it. */
   ofRequest(peer: string, headers: IncomingHttpHeaders): string {
-    if (!this.isProxy(peer)) return sourceOf(peer);
+    return sourceOf(this.addressOf(peer, headers));
+  }
+
+  /** Who sent the request: the peer, or the last hop that a trusted proxy vouches for and that is none itself. */
+  addressOf(peer: string, headers: IncomingHttpHeaders): string {
+    if (!this.isProxy(peer)) return plain(peer);
     let last = peer;
     for (const hop of this.#hops(headers)) {
       if (parse(hop) === undefined) break;
       last = hop;
       if (!this.isProxy(hop)) break;
     }
-    return sourceOf(last);
+    return plain(last);
   }
 
   /** The addresses in the header, the last first. */
@@ -71,6 +76,10 @@ export class Sources {
       .reverse()
       .map((element) => withoutPort(this.#header === 'forwarded' ? forOf(element) : element.trim()));
   }
+}
+
+function plain(address: string): string {
+  return parse(address)?.toString() ?? 'unknown';
 }
 
 /** RFC 7239 §4: the parameter `for` of one element. */

@@ -7,6 +7,7 @@ import { linkUrl } from '../link/link.ts';
 import { StreamSocket } from '../link/stream-socket.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import type { OpenRequest } from '../protocol/open.ts';
+import { type Status, statusPath, statusSchema } from '../protocol/status.ts';
 import type { ByteStream, StreamHandler } from '../protocol/stream.ts';
 import {
   type HostHolder,
@@ -57,6 +58,12 @@ export interface BrokerClient extends AsyncDisposable {
   openStream(node: string, request: OpenRequest, handler: StreamHandler): ByteStream;
   /** The nodes that an agent serves and that the token may dial. */
   nodes(options?: { readonly signal?: AbortSignal }): Promise<NodeInfo[]>;
+  /**
+   * What the broker tells of itself, and of the nodes that the token may dial, as far as it knows.
+   *
+   * @throws FairleadError as {@link nodes}
+   */
+  status(options?: { readonly signal?: AbortSignal }): Promise<Status>;
   /**
    * The nodes that serve a host name or address and that the token may dial: those with the best match, the one
    * with the fewest sessions first, at least one.
@@ -160,6 +167,10 @@ class SharedSessions implements BrokerClient {
     return (await this.#ask(nodesPath, {}, nodesSchema, options.signal)).nodes;
   }
 
+  status(options: { readonly signal?: AbortSignal } = {}): Promise<Status> {
+    return this.#ask(statusPath, {}, statusSchema, options.signal);
+  }
+
   async resolve(host: string, options: { readonly signal?: AbortSignal } = {}): Promise<HostHolder[]> {
     if (this.#e2e !== undefined) {
       // Asks for all of them: the broker is not to learn which one is meant.
@@ -196,7 +207,7 @@ class SharedSessions implements BrokerClient {
     await this.close();
   }
 
-  async #ask<Schema extends z.ZodType>(
+  async #ask<Schema extends z.core.$ZodType>(
     path: string,
     query: Record<string, string>,
     schema: Schema,

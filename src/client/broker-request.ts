@@ -29,7 +29,7 @@ const codesByStatus: Readonly<Record<number, ErrorCode>> = {
  * @throws FairleadError ERR_UNAUTHORIZED, ERR_FORBIDDEN, ERR_NODE_UNREACHABLE (nothing is there), ERR_CONFIG (the
  *   question was none), ERR_RATE_LIMIT, ERR_DRAINING, ERR_BROKER_UNREACHABLE
  */
-export async function requestBroker<Schema extends z.ZodType>(
+export async function requestBroker<Schema extends z.core.$ZodType>(
   access: BrokerAccess,
   path: string,
   query: Record<string, string>,
@@ -49,7 +49,7 @@ export async function requestBroker<Schema extends z.ZodType>(
   }
   const body = parseJson(answer.body);
   if (answer.status !== 200) throw refusalOf(answer.status, body, url, credentials);
-  const parsed = schema.safeParse(body);
+  const parsed = z.safeParse(schema, body);
   if (!parsed.success) throw notABroker(url, answer.status);
   return parsed.data;
 }

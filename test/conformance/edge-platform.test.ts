@@ -119,7 +119,7 @@ test('a directory that is behind hinders no dial, and heals by itself', { timeou
   await expect.poll(list).toEqual([it.node]);
   const [known] = await client.nodes();
   if (known === undefined) throw new Error('the node was listed a moment ago');
-  const instances = known.instances.map((instance) => ({ ...instance, routes: [] }));
+  const instances = known.instances.map((instance) => ({ ...instance, labels: {}, routes: [] }));
   /** It forgets the one that is there, and believes in another that is not. */
   const mislead = async () => {
     await own.tellDirectory({ node: it.node, summary: null });

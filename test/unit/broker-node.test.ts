@@ -339,6 +339,7 @@ test('a dialer only sees the nodes that its token grants', async () => {
         version: '1.0',
         since: expect.any(String),
         draining: false,
+        labels: {},
         routes: [],
         sessions: 1,
       },

@@ -433,7 +433,7 @@ test('the directory shows the nodes that may be seen, with their instances and s
   relay.agent({ instance: 'second', since: 1000 });
   relay.agent({ node: 'other' });
   first.says(GOAWAY, 0n, { code: 'ERR_DRAINING', reason: 'going' });
-  const common = { version: null, draining: false, routes: [], sessions: 0 };
+  const common = { version: null, draining: false, labels: {}, routes: [], sessions: 0 };
   expect(listNodes(relay.switchboard, { node: 'edge-1' })).toEqual([
     {
       node: 'edge-1',

@@ -3,7 +3,7 @@ import type { NodeSummary } from '../../src/broker/directory.ts';
 import { normalHost, resolveHost } from '../../src/broker/resolve.ts';
 
 function node(name: string, routes: string[], sessions = 0, draining = false): NodeSummary {
-  const instance = { instance: 'one', version: null, since: '', draining, routes, sessions };
+  const instance = { instance: 'one', version: null, since: '', draining, labels: {}, routes, sessions };
   return { node: name, instances: [instance] };
 }
 

@@ -52,6 +52,13 @@ function createApp(environment: Environment): App {
     isDraining,
     isCutOff: () => false,
     listNodes: async (question) => ({ nodes: await listAll(environment, settings, question), isWhole: true }),
+    // The Worker is wherever the request came in, for as long as the platform likes: it has no past to tell of.
+    describeBroker: (nodes) => {
+      const agents = nodes.flatMap(({ instances }) => instances);
+      const sessions = agents.reduce((sum, agent) => sum + agent.sessions, 0);
+      const links = { agent: agents.length, dial: sessions };
+      return { version: 'edge', engine: 'edge', draining: false, links, sessions };
+    },
     findNode: async (node) => {
       const response = await nodeStub(environment, settings, node).fetch(summaryUrl);
       return ((await response.json()) as NodeSummary | null) ?? undefined;

@@ -3,6 +3,8 @@
 
 import * as z from 'zod';
 import { parseSession } from '../../protocol/envelope.ts';
+import { labelsSchema } from '../../protocol/labels.ts';
+import { lastErrorSchema } from '../../protocol/status.ts';
 import { nodeNameSchema } from '../grants.ts';
 import { principalSchema, targetsSchema } from '../identity.ts';
 import { routesSchema } from '../identity-routes.ts';
@@ -60,8 +62,15 @@ export const pageSchema = z.object({
           version: z.string().nullable(),
           since: z.string(),
           draining: z.boolean(),
+          labels: z._default(labelsSchema, {}),
           routes: routesSchema,
           sessions: z.number(),
+          address: z.string().max(64).optional(),
+          rttMs: z.number().optional(),
+          receivedBytes: z.number().optional(),
+          sentBytes: z.number().optional(),
+          streams: z.number().optional(),
+          lastError: z.optional(lastErrorSchema),
         }),
       ),
     }),
