@@ -19,6 +19,7 @@ import type { AgentLimits } from './limits.ts';
 import type { Meter } from './meter.ts';
 import type { AgentLog } from './options.ts';
 import type { OwnerRules } from './owner-rules.ts';
+import type { StatusReport } from './status-report.ts';
 import { dialTarget } from './target.ts';
 
 export interface SessionSettings {
@@ -32,6 +33,7 @@ export interface SessionSettings {
   /** Shared by all sessions. */
   readonly memory: MemoryBudget;
   readonly meter: Meter;
+  readonly report: StatusReport;
   /** Shared by all sessions; absent: streams cannot be encrypted. */
   readonly e2e?: E2eAcceptor | undefined;
 }
@@ -230,6 +232,8 @@ export class AgentSession implements SessionHost, OutboxSource {
         error instanceof FairleadError ? error : new FairleadError('ERR_TARGET_FAILED', String(error));
       const code = wireCodeOf(failure, 'ERR_TARGET_FAILED');
       meter.dialled(code, seconds());
+      // What an encrypted stream is about is nobody's business between: the reason names its target.
+      this.settings.report.failed(code, key === undefined ? failure.message : '');
       log.warn({ event: 'stream-refused', ...facts, code, error: failure.message }, 'stream refused');
       const isRefused = code === 'ERR_GRANT_DENIED' || code === 'ERR_TARGET_DENIED';
       this.audit(facts, {
@@ -250,6 +254,7 @@ export class AgentSession implements SessionHost, OutboxSource {
     const facts = { ...this.facts(stream), ...more };
     const { code, message } = error;
     this.settings.meter.dialled('ERR_E2E', 0);
+    this.settings.report.failed(code, '');
     this.settings.log.warn({ event: 'stream-refused', ...facts, code, error: message }, 'stream refused');
     this.audit(facts, { event: 'stream-refused', verdict: 'refused', code, error: message });
   }

@@ -26,6 +26,7 @@ import { noMeter } from './meter.ts';
 import { type AgentLog, type AgentOptions, agentDefaults, limitsOf, noAudit, silentLog } from './options.ts';
 import { OwnerRules } from './owner-rules.ts';
 import { Penalties } from './penalties.ts';
+import { StatusReport } from './status-report.ts';
 
 export interface Agent {
   readonly node: string;
@@ -70,6 +71,7 @@ class RunningAgent implements Agent {
   private readonly memory: MemoryBudget;
   private readonly penalties = new Penalties();
   private readonly keeper: LinkKeeper;
+  private readonly report = new StatusReport(() => this.streamCount);
   private readonly outbox = new Outbox();
   private readonly sessions = new Map<bigint, AgentSession>();
   /** Sessions whose present dialer was accepted on the present link. Messages of others are dropped. */
@@ -97,14 +99,16 @@ class RunningAgent implements Agent {
       limits,
       memory: this.memory,
       meter: options.meter ?? noMeter,
+      report: this.report,
       e2e: options.e2e === undefined ? undefined : new E2eAcceptor(options.e2e),
     };
-    const { version, routes = [] } = options;
+    const { version, routes = [], labels = {} } = options;
     const query = {
       node: this.node,
       instance: this.instance,
       version: version ?? agentDefaults.version,
       ...(routes.length === 0 ? {} : { routes: routes.join(',') }),
+      ...(Object.keys(labels).length === 0 ? {} : { labels: new URLSearchParams(labels).toString() }),
     };
     this.keeper = new LinkKeeper(options, '/v1/agent', () => query, {
       up: (link, hello) => this.onUp(link, hello),
@@ -197,6 +201,7 @@ class RunningAgent implements Agent {
   private shut(): void {
     this.state = 'closed';
     clearInterval(this.sweep);
+    this.report.stop();
     this.settings.e2e?.close();
     this.keeper.close();
   }
@@ -206,6 +211,7 @@ class RunningAgent implements Agent {
     // A new link: nobody is attached to it until the broker says so.
     this.detachAll();
     this.outbox.use(link);
+    this.report.use(link, hello.messagesAreDear ?? false);
     this.log.info(
       { event: 'link-up', node: this.node, instance: this.instance, broker: hello.version },
       'registered with the broker',
@@ -224,6 +230,8 @@ class RunningAgent implements Agent {
 
   private onDown(error: FairleadError): boolean {
     this.outbox.use(undefined);
+    this.report.use(undefined, false);
+    this.report.failed(error.code, error.message);
     this.detachAll();
     if (this.state === 'starting' && error.code !== 'ERR_BROKER_UNREACHABLE') {
       this.shut();
@@ -273,6 +281,7 @@ class RunningAgent implements Agent {
       this.attached.delete(id);
       this.sessions.get(id)?.detached();
       this.settings.meter.sessionRefused(error.code);
+      this.report.failed(error.code, error.message);
       this.log.warn(
         { event: 'session-refused', session: formatSession(id), code: error.code },
         'session refused',

@@ -22,6 +22,8 @@ export interface AgentOptions extends BrokerAccess, Partial<AgentLimits> {
   readonly allow: readonly string[];
   /** What this agent serves besides its node's name: host names, addresses, CIDRs, `default`. Its token must grant each. */
   readonly routes?: readonly string[];
+  /** What the node's owner says of it, for people: see protocol/labels.ts. They grant nothing. */
+  readonly labels?: Readonly<Record<string, string>>;
   /** Tells apart agents of one node, and this run of it from the next. Default random. */
   readonly instance?: string;
   readonly log?: AgentLog;

@@ -12,7 +12,7 @@ const fromBoth: readonly number[] = [frameTypes.PING, frameTypes.PONG, frameType
 
 const allowed: Readonly<Record<PeerKind, ReadonlySet<number>>> = {
   dial: new Set(fromBoth),
-  agent: new Set([...fromBoth, frameTypes.ATTACH, frameTypes.DETACH]),
+  agent: new Set([...fromBoth, frameTypes.ATTACH, frameTypes.DETACH, frameTypes.STATUS]),
 };
 
 /**

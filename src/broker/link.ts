@@ -4,7 +4,7 @@
 import { nanoid } from 'nanoid';
 import { parseSession } from '../protocol/envelope.ts';
 import { FairleadError } from '../protocol/errors.ts';
-import type { LastError } from '../protocol/status.ts';
+import type { AgentReport } from '../protocol/status.ts';
 import type { Admission } from './gate.ts';
 import type { AgentIdentity, DialIdentity } from './identity.ts';
 
@@ -34,12 +34,6 @@ export interface Observed {
   /** On the wire, since the link was opened. */
   readonly receivedBytes?: number | undefined;
   readonly sentBytes?: number | undefined;
-}
-
-/** What an agent last said about itself. */
-interface AgentReport {
-  readonly streams: number;
-  readonly lastError?: LastError | undefined;
 }
 
 export type AgentLink = BrokerLink<AgentTag>;
@@ -80,6 +74,7 @@ export interface AgentTag extends CommonTag {
   readonly routes: readonly string[];
   /** What the node's owner says of it: for people, and for nothing else. */
   readonly labels: Readonly<Record<string, string>>;
+  /** What the agent said last of how it is. */
   told?: AgentReport | undefined;
   state: AgentState;
   /** True while dialers that write to this link are being paused. */

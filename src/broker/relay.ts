@@ -13,6 +13,7 @@ import { controlSession, envelopeBytes, formatSession, readU32 } from '../protoc
 import { closeCodes, FairleadError } from '../protocol/errors.ts';
 import { frameTypes } from '../protocol/frame.ts';
 import { PerSecond } from '../protocol/limits.ts';
+import { reportOf } from './agent-report.ts';
 import { bounded } from './broker-log.ts';
 import { shareOf } from './budget.ts';
 import { readControl } from './control-reader.ts';
@@ -372,6 +373,7 @@ export class Relay {
         if (!isAnswer && !this.#mayAsk(link)) return;
         if (type === frameTypes.PING) this.#pong(link, session);
         else if (type === frameTypes.REAUTH) void this.#reauthenticate(link, payload);
+        else if (type === frameTypes.STATUS && isAgentLink(link)) link.tag.told = reportOf(payload);
         else if (type === frameTypes.GOAWAY && isAgentLink(link)) this.#drain(link);
         else if (type === frameTypes.ATTACH && isAgentLink(link)) this.#accepted(link, session);
         else if (type === frameTypes.DETACH && isAgentLink(link)) this.#refusedBy(link, session, payload);

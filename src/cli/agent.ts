@@ -16,6 +16,7 @@ import {
 import { addBrokerOptions, brokerAccess } from './credentials.ts';
 import { parseSeconds } from './duration.ts';
 import { addE2eAgentOptions, e2eServing } from './e2e-options.ts';
+import { type Labels, parseLabel } from './label.ts';
 import { addLimitOptions, limitsGiven } from './limit-options.ts';
 import { type AuditOptions, addAuditOption, addLogOption, createLog, type LogOptions } from './log.ts';
 import { openReverse, type ReverseOptions } from './reverse.ts';
@@ -26,6 +27,7 @@ interface AgentCommandOptions extends ReverseOptions, AuditOptions, LogOptions, 
   readonly node: string;
   readonly allow: string[];
   readonly route?: string[];
+  readonly label?: Labels;
   readonly instance?: string;
   readonly drain: number;
   readonly metrics?: HostPort;
@@ -44,6 +46,11 @@ export function addAgentCommand(program: Command): void {
     .option(
       '--route <name...>',
       'what else this node serves, repeatable: a host name, an address, a CIDR or "default"; its token must grant it',
+    )
+    .option(
+      '--label <key=value...>',
+      'what lists and the status page show of this node, repeatable: "site=berlin"; at most 16; they grant nothing',
+      parseLabel,
     )
     .option(
       '--listen <[bind:]port=node:host:port>',
@@ -115,6 +122,7 @@ async function runAgent(options: AgentCommandOptions): Promise<void> {
       ...limitsGiven(agentLimits, options),
       ...(meter === undefined ? {} : { meter }),
       ...(audit === undefined ? {} : { audit }),
+      ...(options.label === undefined ? {} : { labels: options.label }),
       ...(options.route === undefined ? {} : { routes: options.route }),
       ...(options.instance === undefined ? {} : { instance: options.instance }),
     }).catch((error: unknown) => {

@@ -22,6 +22,7 @@ export const frameTypes = {
   UNREACHABLE: 35,
   BUDGET: 36,
   REAUTH: 37,
+  STATUS: 38,
 } as const;
 
 export const frameHeaderBytes = 16;

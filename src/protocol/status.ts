@@ -11,9 +11,17 @@ export const lastErrorSchema = z.object({
   code: z.string().check(z.maxLength(32)),
   reason: z.string().check(z.maxLength(256)),
   /** When, ISO 8601, by the clock of whoever tells it. */
-  at: z.string().check(z.maxLength(32)),
+  at: z.iso.datetime(),
 });
 export type LastError = z.infer<typeof lastErrorSchema>;
+
+/** Agent to broker in STATUS: how it is with the agent. */
+export const reportSchema = z.object({
+  /** Streams that are open, over all sessions. */
+  streams: z.int().check(z.minimum(0)),
+  lastError: z.optional(lastErrorSchema),
+});
+export type AgentReport = z.infer<typeof reportSchema>;
 
 const instanceSchema = z.object({
   instance: z.string(),

@@ -191,6 +191,13 @@ const byDialer: readonly Omit<ControlRow, 'from'>[] = [
     says: 'DETACH from a dial link',
   },
   {
+    name: 'STATUS, which is for agents',
+    type: frameTypes.STATUS,
+    body: { streams: 0 },
+    code: 4400,
+    says: 'STATUS from a dial link',
+  },
+  {
     name: 'a REAUTH with an agent token of the same name',
     type: frameTypes.REAUTH,
     body: { token: '{aliceAgent}' },
@@ -244,6 +251,26 @@ const byAgent: readonly Omit<ControlRow, 'from'>[] = [
     body: { code: 'E', reason: 'x'.repeat(257) },
     ...shape,
   },
+  { name: 'a STATUS without a payload', type: frameTypes.STATUS, ...noJson },
+  { name: 'a STATUS without streams', type: frameTypes.STATUS, body: {}, ...shape },
+  ...[-1, 0.5, 1e300, '1', null].map((streams) => ({
+    name: `a STATUS of ${JSON.stringify(streams)} streams`,
+    type: frameTypes.STATUS,
+    body: { streams },
+    ...shape,
+  })),
+  ...[
+    ['whose error is a word', 'ECONNREFUSED'],
+    ['whose error has no time', { code: 'E', reason: '' }],
+    ['whose error has a time that is none', { code: 'E', reason: '', at: 'yesterday' }],
+    ['with a code too long', { code: 'E'.repeat(33), reason: '', at: '2026-01-01T00:00:00Z' }],
+    ['with a reason too long', { code: 'E', reason: 'x'.repeat(257), at: '2026-01-01T00:00:00Z' }],
+  ].map(([what, lastError]) => ({
+    name: `a STATUS ${what}`,
+    type: frameTypes.STATUS,
+    body: { streams: 1, lastError },
+    ...shape,
+  })),
   {
     name: 'a REAUTH with a dial token of the same name',
     type: frameTypes.REAUTH,

@@ -1,11 +1,15 @@
 // GET /v1/status: what it tells of links that are really open, to whom, and what becomes of bad input.
 
 import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { startAgent } from '../../src/agent/index.ts';
 import { type Broker, type MintOptions, mintToken } from '../../src/broker/index.ts';
 import { connect } from '../../src/client/index.ts';
+import { encodeControl } from '../../src/protocol/control.ts';
+import { frameTypes } from '../../src/protocol/frame.ts';
+import type { Status } from '../../src/protocol/status.ts';
 import { opened, secret, start } from './started-broker.ts';
 
 const ops = () => mintToken({ secret, dial: ['edge-*'] });
@@ -21,6 +25,17 @@ async function agentOf(broker: Broker, node: string, more: object = {}): Promise
     ...more,
   });
   opened.push(agent);
+}
+
+/** Answers, and so connects, until the test is over. */
+async function echo(): Promise<number> {
+  const server = createServer((socket) => {
+    socket.on('error', () => socket.destroy());
+    socket.pipe(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  opened.push(server);
+  return (server.address() as AddressInfo).port;
 }
 
 async function ask(broker: Broker, grant?: Partial<MintOptions>): Promise<Response> {
@@ -56,6 +71,50 @@ test('the status tells of the broker, and of the nodes that the token grants', a
   expect(status.nodes[0]?.instances[0]?.receivedBytes).toBeGreaterThan(0);
   expect(status.nodes[0]?.instances[0]?.sentBytes).toBeGreaterThan(0);
   expect(status.partial).toBeUndefined();
+});
+
+test('an agent tells its labels, its streams and what failed last', async () => {
+  const broker = await start();
+  const labels = {
+    site: 'Würzburg',
+    'example.com/rack': 'b-12',
+    note: '<img src=x onerror=alert(1)>',
+    constructor: '',
+  };
+  await agentOf(broker, 'edge-1', { allow: ['127.0.0.1:*'], labels });
+  const port = await echo();
+  const token = await ops();
+  const client = connect({ url: broker.url, token: () => token });
+  opened.push(client);
+  const told = async () => (await client.status()).nodes[0]?.instances[0];
+  expect((await told())?.labels).toEqual(labels);
+  expect((await told())?.streams).toBeUndefined();
+  const socket = await client.dial({ node: 'edge-1', host: '127.0.0.1', port });
+  await expect(client.dial({ node: 'edge-1', host: '127.0.0.1', port: 1 })).rejects.toThrow();
+  await expect.poll(told, { timeout: 10_000 }).toMatchObject({
+    streams: 1,
+    sessions: 1,
+    lastError: { code: 'ECONNREFUSED', reason: expect.stringContaining('127.0.0.1:1') },
+  });
+  socket.destroy();
+});
+
+test('what an agent says of itself is one line in one direction', async () => {
+  const broker = await start();
+  const headers = { authorization: `Bearer ${await mintToken({ secret, agent: 'edge-1' })}` };
+  const query = 'node=edge-1&instance=one&labels=site%3Dberlin';
+  const peer = new WebSocket(`${broker.url}/v1/agent?${query}`, 'fairlead.v1', { headers });
+  opened.push({ close: () => peer.terminate() });
+  await once(peer, 'message');
+  const lastError = { code: 'E\u001b[2J', reason: 'a\nb\u202ec', at: '2026-01-01T00:00:00Z' };
+  peer.send(encodeControl(frameTypes.STATUS, 0n, { streams: 7, lastError }));
+  peer.send(encodeControl(frameTypes.PING, 1n));
+  await once(peer, 'message');
+  const { nodes } = (await (await ask(broker, { dial: ['*'] })).json()) as Status;
+  expect(nodes[0]?.instances[0]).toMatchObject({
+    streams: 7,
+    lastError: { code: 'E [2J', reason: 'a b c', at: '2026-01-01T00:00:00Z' },
+  });
 });
 
 test('whoever has a token of an agent is not told', async () => {
