@@ -5,6 +5,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { BrokerClient } from '../client/index.ts';
+import { adoptSocket } from '../link/adopted-socket.ts';
 import { resetSocket } from '../link/reset-socket.ts';
 import { Splice, SpliceReader } from '../link/splice.ts';
 import { FairleadError } from '../protocol/errors.ts';
@@ -21,7 +22,7 @@ export interface LocalListener {
   close(): Promise<void>;
 }
 
-/** Joins a socket that a server accepted, which cannot be given an `onread`, to a stream. */
+/** For a socket that cannot be adopted: what it reads is copied. */
 class AcceptedReader extends SpliceReader {
   constructor(socket: Socket) {
     super();
@@ -88,7 +89,12 @@ function join(broker: BrokerClient, spec: ForwardSpec, local: Socket, log: Logge
       writable: () => splice?.writable(),
       closed: (error) => splice?.closed(error),
     });
-    splice = new Splice(local, new AcceptedReader(local), stream, { ended: report });
+    const reader = new SpliceReader();
+    const adopted = adoptSocket(local, reader.onread);
+    splice =
+      adopted === undefined
+        ? new Splice(local, new AcceptedReader(local), stream, { ended: report })
+        : new Splice(adopted, reader, stream, { ended: report });
   } catch (error) {
     resetSocket(local);
     report(error instanceof Error ? error : new Error(String(error)));

@@ -15,6 +15,7 @@ import { controlSession, readSession } from '../protocol/envelope.ts';
 import { closeCodes, FairleadError } from '../protocol/errors.ts';
 import { frameTypes } from '../protocol/frame.ts';
 import { type BrokerAccess, type Credentials, credentialsOf } from './broker-access.ts';
+import { connectionMaker } from './broker-socket.ts';
 import { isLoopback } from './loopback.ts';
 import { unreachable } from './unreachable.ts';
 
@@ -114,6 +115,7 @@ export class Link {
         perMessageDeflate: false,
         skipUTF8Validation: true,
         ...credentials.tls,
+        createConnection: connectionMaker(url.protocol === 'wss:'),
         // RFC 6455 §5.3 wants masks against proxies that take frames for HTTP. Inside TLS, or without
         // leaving this machine, there is none, and an all-zero key saves a pass over every byte.
         ...(url.protocol === 'wss:' || isLoopback(url.hostname) ? { generateMask: zeroMask } : {}),

@@ -1,7 +1,7 @@
 // Chunks that a program wrote and that its stream has not taken yet, cut and gathered into segments.
 // Must never keep a program's buffer past the moment that its write is called done.
 
-import { headroomBytes, maxFramePayloadBytes } from '../protocol/frame.ts';
+import { bulkPayloadBytes, headroomBytes } from '../protocol/frame.ts';
 
 /** What takes the bytes: the sending side of a protocol `Stream`. */
 export interface SegmentSink {
@@ -32,7 +32,7 @@ export class OutboundQueue {
   drainInto(sink: SegmentSink): boolean {
     let hasRoom = true;
     while (hasRoom && this.#bytes > 0) {
-      const size = Math.min(this.#bytes, maxFramePayloadBytes);
+      const size = Math.min(this.#bytes, bulkPayloadBytes);
       const only = this.#chunks[this.#first];
       if (only !== undefined && size <= smallWriteBytes && only.length - this.#firstOffset === size) {
         const payload = this.#firstOffset === 0 ? only : only.subarray(this.#firstOffset);

@@ -7,9 +7,9 @@ import type { Stream } from './stream.ts';
 /** Bytes over all streams that are worth an acknowledgement, unless the session says otherwise … */
 export const enoughBytes = 65_536;
 /** … but not sooner after the last than this, in ms, … */
-const spacingMs = 0.4;
+const spacingMs = 1;
 /** … unless so many have come. */
-const mostBytes = 524_288;
+const mostBytes = 1_048_576;
 /** Fewer bytes wait so long, in ms. */
 const delayMs = 20;
 

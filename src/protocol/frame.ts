@@ -30,6 +30,12 @@ export const frameHeaderBytes = 16;
 /** Most bytes of payload in one frame. */
 export const maxFramePayloadBytes = 65_536;
 
+/**
+ * Bytes of payload in a frame of bulk: so many that its message, with what WebSocket or NATS puts around it, fits into the
+ * 64 KiB that libuv and nats-server read at once. What is a little longer than a read costs a second one, and a copy.
+ */
+export const bulkPayloadBytes = 65_024;
+
 /** Bytes before the payload of a message's first frame: a segment keeps them free so that it is sent as it is. */
 export const headroomBytes = envelopeBytes + frameHeaderBytes;
 

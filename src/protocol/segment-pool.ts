@@ -2,10 +2,10 @@
 // collecting them than on sending them (docs/performance.md). A buffer may come back only when nothing can
 // still read it: the rule is SendHalf's.
 
-import { headroomBytes, maxFramePayloadBytes } from './frame.ts';
+import { bulkPayloadBytes, headroomBytes } from './frame.ts';
 
-/** Room for envelope, header and the largest payload. */
-const segmentBytes = headroomBytes + maxFramePayloadBytes;
+/** Room for envelope, header and the payload that bulk is sent in. */
+const segmentBytes = headroomBytes + bulkPayloadBytes;
 /** 8 MiB at most are kept. */
 const maxKept = 128;
 /** Of the buffers for whole messages; one session has one or two under way. */

@@ -3,7 +3,7 @@
 // a single number acknowledges both. Invariant: acked ≤ cursor ≤ end (+ 1 once finished), acked ≤ sent.
 
 import { writeSession } from './envelope.ts';
-import { frameTypes, headroomBytes, maxFramePayloadBytes, writeFrameHeader } from './frame.ts';
+import { bulkPayloadBytes, frameTypes, headroomBytes, writeFrameHeader } from './frame.ts';
 import { takeSegment } from './segment-pool.ts';
 
 /** Bytes of one stream with room in front for envelope and frame header: sent whole, it is a message as it is. */
@@ -58,7 +58,7 @@ export class SendHalf {
       const room =
         tail === undefined || tail.sealed
           ? 0
-          : Math.min(tail.bytes.length - headroomBytes, maxFramePayloadBytes) - tail.length;
+          : Math.min(tail.bytes.length - headroomBytes, bulkPayloadBytes) - tail.length;
       if (tail === undefined || room <= 0) {
         // Twice the last open segment, so that many small writes end up in few frames.
         const wanted = Math.max(
@@ -66,9 +66,9 @@ export class SendHalf {
           smallestSegmentBytes,
           tail !== undefined && !tail.sealed ? tail.length * 2 : 0,
         );
-        const capacity = Math.min(maxFramePayloadBytes, wanted);
+        const capacity = Math.min(bulkPayloadBytes, wanted);
         this.push(
-          capacity === maxFramePayloadBytes ? takeSegment() : new Uint8Array(headroomBytes + capacity),
+          capacity === bulkPayloadBytes ? takeSegment() : new Uint8Array(headroomBytes + capacity),
           0,
         );
         continue;

@@ -1,0 +1,59 @@
+import type { OnReadOpts } from 'node:net';
+import { expect, test } from 'vitest';
+import { bulkReads } from '../../src/link/bulk-reads.ts';
+
+/** What libuv does with an `onread`: fills the room that it was last given, as far as it goes. */
+function reader(onread: OnReadOpts) {
+  const rooms = onread.buffer as () => Uint8Array;
+  let room = rooms();
+  return {
+    room: () => room.length,
+    read(bytes: Uint8Array): void {
+      for (let at = 0; at < bytes.length; ) {
+        const part = bytes.subarray(at, at + room.length);
+        room.set(part);
+        onread.callback(part.length, room as Buffer);
+        room = rooms();
+        at += part.length;
+      }
+    },
+  };
+}
+
+const bytes = (length: number, first = 0) => Uint8Array.from({ length }, (_, i) => (first + i) % 251);
+
+test('what is read is delivered byte for byte, and stays as it was when more is read', () => {
+  const chunks: Buffer[] = [];
+  const { read } = reader(bulkReads((chunk) => chunks.push(chunk)));
+  const sizes = [
+    1, 2047, 2048, 2049, 65_536, 300_000, 3, 16_383, 16_384, 131_072, 7, 7, 7, 7, 7, 9000, 65_088,
+  ];
+  let at = 0;
+  for (const size of sizes) {
+    read(bytes(size, at));
+    at += size;
+  }
+  expect(Buffer.concat(chunks).equals(Buffer.from(bytes(at)))).toBe(true);
+});
+
+test('a quiet socket holds a small buffer, a busy one a large, and a quiet one a small again', () => {
+  const { read, room } = reader(bulkReads(() => {}));
+  expect(room()).toBe(2048);
+  read(bytes(100));
+  expect(room()).toBe(2048);
+  read(bytes(2048));
+  expect(room()).toBeGreaterThanOrEqual(131_072);
+  read(bytes(65_536));
+  expect(room()).toBeGreaterThanOrEqual(131_072);
+  for (let i = 0; i < 4; i += 1) read(bytes(40));
+  expect(room()).toBe(2048);
+});
+
+test('a few bytes never keep a large buffer alive', () => {
+  const chunks: Buffer[] = [];
+  const { read } = reader(bulkReads((chunk) => chunks.push(chunk)));
+  read(bytes(2048));
+  chunks.length = 0;
+  read(bytes(40));
+  expect(chunks[0]?.buffer.byteLength).toBeLessThanOrEqual(16_384);
+});
