@@ -2,12 +2,15 @@
 
 import type { Command } from 'commander';
 import { connect, type NodeInfo } from '../client/index.ts';
+import { formatAge } from './age.ts';
 import { addBrokerOptions, type BrokerOptions, brokerAccess } from './credentials.ts';
 import { addLogOption, createLog, type LogOptions } from './log.ts';
+import { print } from './print.ts';
 import { formatTable } from './table.ts';
 
 interface NodesOptions extends BrokerOptions, LogOptions {
   readonly json?: boolean;
+  readonly wide?: boolean;
 }
 
 export function addNodesCommand(program: Command): void {
@@ -15,6 +18,7 @@ export function addNodesCommand(program: Command): void {
     .command('nodes')
     .summary('list the agents that are connected')
     .description('Lists the agents that are connected and that the token may dial.')
+    .option('--wide', "with each agent's routes, and since when it is connected to the second")
     .option('--json', 'print what the broker answered')
     .addHelpText(
       'after',
@@ -22,6 +26,7 @@ export function addNodesCommand(program: Command): void {
         '',
         'Examples:',
         '  fairlead nodes --broker wss://broker.example.com --token-file me.token',
+        '  fairlead nodes --wide',
         "  fairlead nodes --json | jq -r '.nodes[].node'",
       ].join('\n'),
     );
@@ -34,22 +39,25 @@ async function listNodes(options: NodesOptions): Promise<void> {
   const broker = connect(await brokerAccess(options, log));
   try {
     const nodes = await broker.nodes();
-    process.stdout.write(options.json ? `${JSON.stringify({ nodes })}\n` : nodesTable(nodes));
+    print(options.json ? `${JSON.stringify({ nodes })}\n` : nodesTable(nodes, options.wide === true));
   } finally {
     await broker.close();
   }
 }
 
-function nodesTable(nodes: readonly NodeInfo[]): string {
+function nodesTable(nodes: readonly NodeInfo[], isWide: boolean): string {
+  const nowMs = Date.now();
+  const header = ['NODE', 'INSTANCE', 'STATE', 'VERSION', 'SESSIONS', 'AGE'];
   const rows = nodes.flatMap(({ node, instances }) =>
     instances.map((agent) => [
       node,
       agent.instance,
-      agent.version ?? '-',
-      agent.since,
-      String(agent.sessions),
       agent.draining ? 'draining' : 'ready',
+      agent.version ?? '-',
+      String(agent.sessions),
+      formatAge(agent.since, nowMs),
+      ...(isWide ? [agent.since, agent.routes.join(',') || '-'] : []),
     ]),
   );
-  return formatTable(['NODE', 'INSTANCE', 'VERSION', 'SINCE', 'SESSIONS', 'STATE'], rows);
+  return formatTable(isWide ? [...header, 'SINCE', 'ROUTES'] : header, rows);
 }

@@ -9,6 +9,8 @@ const instanceSchema = z.object({
   since: z.string(),
   /** True while it takes no new streams. */
   draining: z.boolean(),
+  /** What it serves besides the node's own name: names, addresses, CIDRs, `default`. */
+  routes: z.array(z.string()).default([]),
   /** Sessions whose dialer is connected. */
   sessions: z.number(),
 });

@@ -151,7 +151,7 @@ test('forward says where it listens, in flag order, and joins connections to the
 
 test('nodes prints a table, or JSON', async () => {
   const { child, ended } = start('nodes');
-  expect(await text(child.stdout)).toMatch(/^NODE +INSTANCE .*\nedge-1 +one .*ready\n$/);
+  expect(await text(child.stdout)).toMatch(/^NODE +INSTANCE .* AGE\nedge-1 +one +ready .* \d+s\n$/);
   expect(await ended).toBe(0);
   const json = start('nodes', '--json');
   expect(JSON.parse(await text(json.child.stdout))).toMatchObject({
