@@ -31,10 +31,7 @@ export function addBrokerOptions(command: Command): Command {
 
 /** Everything that can be wrong before the network is asked, found at once. */
 export async function brokerAccess(options: BrokerOptions, log: Logger): Promise<BrokerAccess> {
-  const url = options.broker ?? process.env.FAIRLEAD_BROKER;
-  if (url === undefined || url === '')
-    throw new UsageError('no broker given: add --broker URL or set FAIRLEAD_BROKER');
-  checkBrokerUrl(url);
+  const url = brokerUrl(options);
   const files = certificateFiles(options);
   const token = tokenSource(options);
   if (token === undefined && files === undefined)
@@ -55,7 +52,16 @@ export async function brokerAccess(options: BrokerOptions, log: Logger): Promise
   };
 }
 
-function certificateFiles({ cert, key }: BrokerOptions): CertificateFiles | undefined {
+/** @throws UsageError where none is given, or what is given is none */
+export function brokerUrl(options: BrokerOptions): string {
+  const url = options.broker ?? process.env.FAIRLEAD_BROKER;
+  if (url === undefined || url === '')
+    throw new UsageError('no broker given: add --broker URL or set FAIRLEAD_BROKER');
+  checkBrokerUrl(url);
+  return url;
+}
+
+export function certificateFiles({ cert, key }: BrokerOptions): CertificateFiles | undefined {
   if (cert !== undefined && key !== undefined) return { cert, key };
   if (cert === undefined && key === undefined) return undefined;
   throw new UsageError('--cert and --key go together: give both or neither');
@@ -104,7 +110,7 @@ function tokenFileOf(options: BrokerOptions): string | undefined {
 }
 
 /** Read again for every link and before the token ends, so that one that was replaced on disk is used. */
-function tokenSource(options: BrokerOptions): (() => Promise<string>) | undefined {
+export function tokenSource(options: BrokerOptions): (() => Promise<string>) | undefined {
   const file = tokenFileOf(options);
   if (file !== undefined)
     return async () => checkToken(await readText(file), `${file} does not hold a token`);

@@ -1,0 +1,53 @@
+// What `doctor` was asked to look at, and what its checks have learned for those that come after them.
+
+import type { BrokerClient } from '../../client/index.ts';
+import type { CertificateMaterial } from '../../files/followed-certificate.ts';
+import type { HostPort } from '../address.ts';
+
+/** What the broker, or whatever is in front of it, answered to the request for a link. */
+export type UpgradeAnswer =
+  | { readonly kind: 'opened' }
+  | { readonly kind: 'refused'; readonly status: number; readonly message: string };
+
+export interface Examination {
+  /** Of the broker: `wss:` or `ws:`, with its prefix as path. */
+  readonly url: URL;
+  readonly node: string | undefined;
+  readonly target: HostPort | undefined;
+  /** Longest that one step may take. */
+  readonly timeoutMs: number;
+  /** PEM of whom to trust instead of the system's. */
+  readonly ca: string | undefined;
+  /** Throws where the token cannot be read; absent where a certificate says who calls. */
+  readonly readToken: (() => Promise<string>) | undefined;
+  /** Likewise. */
+  readonly readCertificate: (() => Promise<CertificateMaterial>) | undefined;
+  /** Opens nothing before it is asked. */
+  readonly client: () => Promise<BrokerClient>;
+
+  /** How far the broker's clock is ahead of this machine's, in ms, once it is known. */
+  skewMs: number | undefined;
+  /** Once it was read. */
+  token: string | undefined;
+  certificate: CertificateMaterial | undefined;
+  upgrade: UpgradeAnswer | undefined;
+}
+
+/** Of the broker. */
+export function hostOf({ url }: Pick<Examination, 'url'>): string {
+  return url.hostname.replace(/^\[|\]$/g, '');
+}
+
+/** Of the broker. */
+export function portOf({ url }: Pick<Examination, 'url'>): number {
+  if (url.port !== '') return Number(url.port);
+  return url.protocol === 'wss:' ? 443 : 80;
+}
+
+/** What a TLS connection to the broker is made with. */
+export function tlsOptions({ ca, certificate }: Examination) {
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(certificate === undefined ? {} : { cert: certificate.cert, key: certificate.key }),
+  };
+}
