@@ -4,7 +4,7 @@
 import { printable } from '../../files/printable.ts';
 
 /** `warn` passes, and says what to look after; `skip` says why there was nothing to check. */
-export type Outcome = 'ok' | 'warn' | 'fail' | 'skip';
+type Outcome = 'ok' | 'warn' | 'fail' | 'skip';
 
 export interface Finding {
   readonly outcome: Outcome;
