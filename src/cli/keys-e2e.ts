@@ -40,9 +40,13 @@ export async function tellPin(file: string, json: boolean): Promise<void> {
 
 function print(keyFile: string, pem: string, pin: string, json: boolean): void {
   const until = new Date(new X509Certificate(pem).validTo).toISOString().slice(0, 10);
-  process.stdout.write(
-    json
-      ? `${JSON.stringify({ pin, keyFile, until })}\n`
-      : `${pin}\n${keyFile}: good until ${until}, for --e2e-key; its pin, above, is for the other end's --e2e-peers\n`,
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ pin, keyFile, until })}\n`);
+    return;
+  }
+  process.stdout.write(`${pin}\n`);
+  // Beside the pin, not behind it: that is for scripts, too.
+  process.stderr.write(
+    `${keyFile}: good until ${until}, for --e2e-key; its pin, above, is for the other end's --e2e-peers\n`,
   );
 }

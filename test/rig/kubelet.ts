@@ -22,6 +22,8 @@ interface KubeWishes {
   /** The bearer token that it takes. */
   readonly token?: string;
   readonly node?: string;
+  /** Default: a free one. */
+  readonly port?: number;
 }
 
 /** What somebody asked for. */
@@ -51,8 +53,8 @@ export class Kubelet {
   }
 
   /** Ends with the rig. */
-  static async start(rig: Rig, wishes: KubeWishes): Promise<Kubelet> {
-    const { server: issued, clientCa, token, node = 'edge-1' } = wishes;
+  static async start(rig: Pick<Rig, 'defer'>, wishes: KubeWishes): Promise<Kubelet> {
+    const { server: issued, clientCa, token, node = 'edge-1', port = 0 } = wishes;
     const sockets = new Set<Duplex>();
     const server = createServer({
       cert: readFileSync(issued.cert),
@@ -65,7 +67,7 @@ export class Kubelet {
       socket.once('close', () => sockets.delete(socket));
       socket.on('error', () => {});
     });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
     const address = server.address();
     if (address === null || typeof address === 'string') throw new Error('a TCP server without an address');
     const kubelet = new Kubelet(address.port, sockets, new Set());
