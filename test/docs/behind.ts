@@ -18,7 +18,8 @@ type Start = (...words: string[]) => Promise<unknown> | unknown;
 const [, , results = ''] = process.argv;
 const issued = { cert: join(results, 'server.pem'), key: join(results, 'server.key') };
 const secret = readFileSync(join(results, 'secret'), 'utf8').trim();
-const url = 'wss://broker.example.com';
+/** Where agents go: the last broker that was started. */
+let url = '';
 const ca = readFileSync(join(results, 'ca.pem'), 'utf8');
 
 function listen(server: Server, port: string): Promise<void> {
@@ -30,11 +31,16 @@ function listen(server: Server, port: string): Promise<void> {
 const hello: RequestListener = (_, response) => response.end('hello from behind the NAT\n');
 
 const parts: Readonly<Record<string, Start>> = {
-  broker: () =>
-    startBroker({
-      ...{ secret, host: '0.0.0.0', port: 443, metrics: 'off' },
-      tls: { cert: readFileSync(issued.cert), key: readFileSync(issued.key) },
-    }),
+  /** `broker` for everybody, at port 443 and with TLS; `broker PORT` on loopback without. */
+  broker: async (port) => {
+    if (port !== undefined) {
+      url = `ws://127.0.0.1:${port}`;
+      return await startBroker({ secret, port: Number(port) });
+    }
+    url = 'wss://broker.example.com';
+    const tls = { cert: readFileSync(issued.cert), key: readFileSync(issued.key) };
+    return await startBroker({ secret, host: '0.0.0.0', port: 443, metrics: 'off', tls });
+  },
   /** `agent NODE ALLOW…` */
   agent: async (node = '', ...allow) =>
     startAgent({

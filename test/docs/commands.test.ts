@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Block, readPage } from './page.ts';
 import { allReasons, unreasonable } from './reasons.ts';
-import { type Outcome, runPage } from './world.ts';
+import { type Outcome, runPage, timeLimitMs } from './world.ts';
 
 const project = fileURLToPath(new URL('../..', import.meta.url));
 const listed = execFileSync('git', ['ls-files', '--', '*.md'], { cwd: project, encoding: 'utf8' });
@@ -29,7 +29,7 @@ describe.each(pages.filter(({ page }) => page.blocks.length > 0))('$name', ({ na
   let outcomes: ReadonlyMap<Block, Outcome>;
   beforeAll(async () => {
     outcomes = await runPage(page);
-  });
+  }, timeLimitMs + 10_000);
 
   test.each(titled(run))('%s', (_, block) => {
     const { isDone, stdout, stderr } = outcomes.get(block) ?? { isDone: false, stdout: '', stderr: '' };

@@ -9,6 +9,8 @@ import { Rig } from '../rig/rig.ts';
 import type { Block, Page } from './page.ts';
 
 const project = fileURLToPath(new URL('../..', import.meta.url));
+/** For all commands of a page together. */
+export const timeLimitMs = 60_000;
 const secret = 'a secret of the tests, long enough for HS256';
 
 /** Root of the machine, or of a namespace of users: whoever may not have one either is told by unshare. */
@@ -35,10 +37,14 @@ export async function runPage(page: Page): Promise<ReadonlyMap<Block, Outcome>> 
     if (at !== undefined) rig.write(`${i}.at`, at === 'each node' ? nodes.join(' ') : at);
   }
   const numbers = blocks.map(({ section, exits }, i) => `${i}:${section}:${exits}`);
-  await rig.start('unshare', [
+  const program = rig.start('unshare', [
     ...[...namespaces, 'bash', `${project}/test/docs/world.sh`, project, rig.directory],
     ...numbers,
-  ]).exited;
+  ]);
+  // What never ends is shown for what it is, not as a test without a result.
+  const timer = setTimeout(() => void program.kill(), timeLimitMs);
+  await program.exited;
+  clearTimeout(timer);
   const read = (name: string): string =>
     existsSync(rig.path(name)) ? readFileSync(rig.path(name), 'utf8') : '';
   return new Map(
