@@ -16,6 +16,8 @@ const loaders: Readonly<Record<string, () => Promise<(program: Command) => void>
   token: async () => (await import('./token.ts')).addTokenCommand,
   keys: async () => (await import('./keys.ts')).addKeysCommand,
   nodes: async () => (await import('./nodes.ts')).addNodesCommand,
+  status: async () => (await import('./status.ts')).addStatusCommand,
+  top: async () => (await import('./top.ts')).addTopCommand,
   doctor: async () => (await import('./doctor.ts')).addDoctorCommand,
   ping: async () => (await import('./ping.ts')).addPingCommand,
   up: async () => (await import('./up.ts')).addUpCommand,

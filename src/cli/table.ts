@@ -28,9 +28,10 @@ function tableLines(header: readonly string[], rows: readonly (readonly string[]
   );
 }
 
-/** Spaces behind the text up to `columns` of a terminal. */
-function padded(text: string, columns: number): string {
-  return text + ' '.repeat(Math.max(0, columns - stringWidth(text)));
+/** With spaces up to `columns` of a terminal, behind the text or in front of it. */
+export function padded(text: string, columns: number, where: 'behind' | 'in-front' = 'behind'): string {
+  const spaces = ' '.repeat(Math.max(0, columns - stringWidth(text)));
+  return where === 'behind' ? text + spaces : spaces + text;
 }
 
 const graphemes = new Intl.Segmenter();

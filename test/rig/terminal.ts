@@ -21,7 +21,19 @@ export class Terminal {
     const terminal = new Terminal(rig);
     rig.defer(() => terminal.tmux('kill-server').catch(() => {}));
     await terminal.tmux(
-      ...['new-session', '-d', '-s', 'test', '-x', String(columns), '-y', String(rows), command],
+      ...[
+        'new-session',
+        '-d',
+        '-s',
+        'test',
+        '-c',
+        rig.directory,
+        '-x',
+        String(columns),
+        '-y',
+        String(rows),
+        command,
+      ],
       ...[';', 'set-option', '-g', 'status', 'off', ';', 'set-option', '-g', 'remain-on-exit', 'on'],
     );
     return terminal;
