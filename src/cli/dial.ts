@@ -14,9 +14,13 @@ import { addBrokerOptions, type BrokerOptions, brokerAccess } from './credential
 import { addE2eDialOptions, type E2eDialFlags, e2eDialing } from './e2e-options.ts';
 import { exitCodes } from './failure.ts';
 import { addLogOption, createLog, type LogOptions } from './log.ts';
+import { endsOfProcess, showsProgress, sizeOf, startProgress } from './progress.ts';
 import { exitCodeOfSignal, firstSignal } from './signals.ts';
 
-interface DialOptions extends BrokerOptions, E2eDialFlags, LogOptions {}
+interface DialOptions extends BrokerOptions, E2eDialFlags, LogOptions {
+  /** Undefined: where it is of use. */
+  readonly progress?: boolean;
+}
 
 export function addDialCommand(program: Command): void {
   const command = program
@@ -25,11 +29,19 @@ export function addDialCommand(program: Command): void {
     .description('Connects stdin and stdout to a target that the agent of NODE reaches.')
     .argument('<node>', 'whose agent connects', parseNode)
     .argument('<host:port>', 'what it connects to', parseTarget)
+    .option(
+      '--progress',
+      'say on stderr how it goes, with pipes, too; default: where a file is sent or received',
+    )
+    .option('--no-progress', 'never say how it goes')
     .addHelpText(
       'after',
       [
         '',
+        'How a transfer goes is only ever shown on a terminal, after a second, and is gone when it ends.',
+        '',
         'Examples:',
+        '  tar c . | fairlead dial --progress edge-1 127.0.0.1:7777',
         '  fairlead dial --broker wss://broker.example.com --token-file me.token edge-1 127.0.0.1:7777 < request',
         '  ssh -o ProxyCommand="fairlead dial --broker wss://broker.example.com --token-file me.token edge-1 %h:%p" \\',
         '      user@127.0.0.1',
@@ -47,7 +59,7 @@ async function dial(node: string, target: HostPort, options: DialOptions): Promi
   const broker = connect({ ...(await brokerAccess(options, log)), e2e: e2e && { ...e2e, spareStreams: 0 } });
   try {
     const socket = broker.dialStream({ node, ...target, allowHalfOpen: true });
-    const signal = await Promise.race([exchange(socket), firstSignal()]);
+    const signal = await Promise.race([exchange(socket, options.progress), firstSignal()]);
     if (signal !== undefined) {
       socket.destroy();
       process.exitCode = exitCodeOfSignal(signal);
@@ -61,9 +73,15 @@ async function dial(node: string, target: HostPort, options: DialOptions): Promi
 }
 
 /** Both ways until both have ended and the agent has every byte. */
-async function exchange(socket: StreamSocket): Promise<undefined> {
+async function exchange(socket: StreamSocket, wantsProgress: boolean | undefined): Promise<undefined> {
   const stdout = openStdout();
   const closed = finished(socket);
+  const endProgress = showsProgress(endsOfProcess(), wantsProgress)
+    ? startProgress(
+        { up: () => process.stdin.bytesRead, down: () => stdout.bytesWritten, size: sizeOf(0) },
+        process.stderr,
+      )
+    : undefined;
   try {
     await Promise.all([pipeline(process.stdin, socket), pipeline(socket, stdout), closed]);
   } catch (error) {
@@ -72,6 +90,8 @@ async function exchange(socket: StreamSocket): Promise<undefined> {
     if (!(error instanceof Error && 'code' in error && error.code === 'EPIPE' && stdout.errored === error))
       throw error;
     process.exitCode = exitCodes.failed;
+  } finally {
+    endProgress?.();
   }
 }
 
@@ -79,7 +99,7 @@ async function exchange(socket: StreamSocket): Promise<undefined> {
  * stdout as a stream of our own: `process.stdout` never closes its descriptor, and whoever reads must see
  * that the target has ended while stdin is still open.
  */
-function openStdout(): Writable {
+function openStdout(): Writable & { readonly bytesWritten: number } {
   if (isatty(1)) return process.stdout;
   const status = fstatSync(1);
   if (!status.isFIFO() && !status.isSocket()) return createWriteStream('', { fd: 1, autoClose: false });
