@@ -22,8 +22,8 @@ export interface Block {
 
 type Treatment =
   | { readonly kind: 'run' }
-  /** By a test of its own, which reads the page. */
-  | { readonly kind: 'run-by'; readonly test: string }
+  /** By a test that reads the page, or on another page. */
+  | { readonly kind: 'run-by'; readonly by: string }
   /** Not on a machine like this one: it is looked at, as the reason has it. */
   | { readonly kind: 'checked'; readonly reason: Reason };
 
@@ -103,7 +103,7 @@ class Reader implements Page {
         this.file = value;
         return;
       case 'run by':
-        this.said = { ...this.said, treatment: { kind: 'run-by', test: value } };
+        this.said = { ...this.said, treatment: { kind: 'run-by', by: value } };
         return;
       case 'not run':
         if (!isReason(value))
@@ -139,7 +139,7 @@ class Reader implements Page {
       this.blocks.push({
         ...{ line, section: this.section, expected: undefined, exits: 0, at: undefined },
         commands: value.replace(/^\w+\$ /gm, ''),
-        treatment: (meta ?? '') === '' ? { kind: 'run' } : { kind: 'run-by', test: runBy },
+        treatment: (meta ?? '') === '' ? { kind: 'run' } : { kind: 'run-by', by: runBy },
         ...this.said,
       });
       this.said = {};

@@ -14,7 +14,19 @@ type Start = (place: Place, ...words: string[]) => Promise<void>;
 
 /** Where a node has a network of its own, a program runs in that. */
 function inside(node: string | undefined, words: readonly string[]): [string, string[]] {
-  const all = node === undefined ? words : ['ip', 'netns', 'exec', node, ...words];
+  const all =
+    node === undefined
+      ? words
+      : [
+          'ip',
+          'netns',
+          'exec',
+          node,
+          'unshare',
+          '--uts',
+          ...['sh', '-c', 'hostname "$0"; exec "$@"', node],
+          ...words,
+        ];
   return [all[0] ?? '', all.slice(1)];
 }
 
@@ -47,6 +59,7 @@ export const programs: Readonly<Record<string, Start>> = {
     chmodSync(directory, 0o777);
     const script = `
       ${bin}/initdb --no-sync --username=app --auth=trust --pgdata=data >/dev/null
+      echo 'create database app' | ${bin}/postgres --single -D data postgres >/dev/null
       exec ${bin}/postgres -D data -c listen_addresses=127.0.0.1 -c unix_socket_directories=. -c fsync=off`;
     const words = ['setpriv', '--reuid=postgres', '--regid=postgres', '--clear-groups'];
     return run(
