@@ -1,10 +1,7 @@
-// The command line's entry: assembles the commands and turns whatever goes wrong into one line and an exit
-// code. Must never let a stack trace out.
+// The command line's entry: assembles the commands.
 
-import { once } from 'node:events';
-import { Command } from 'commander';
-import { describe, exitCodeOf, exitCodes } from './failure.ts';
-import { version } from './version.ts';
+import type { Command } from 'commander';
+import { newProgram, run } from './run.ts';
 
 /** Loaded when named, so that a `dial`, which ssh starts for every connection, does not wait for a broker's modules. */
 const loaders: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
@@ -24,15 +21,8 @@ const loaders: Readonly<Record<string, () => Promise<(program: Command) => void>
 };
 
 async function buildProgram(): Promise<Command> {
-  const program = new Command('fairlead')
+  const program = newProgram('fairlead')
     .description('Reach TCP services behind NAT through a broker that holds no stream state.')
-    .version(version)
-    // So that "token inspect" has flags of its own.
-    .enablePositionalOptions()
-    .showSuggestionAfterError()
-    .exitOverride()
-    // Errors are printed below, in one place and in one line.
-    .configureOutput({ outputError: () => {} })
     .addHelpText(
       'after',
       [
@@ -49,36 +39,7 @@ async function buildProgram(): Promise<Command> {
   return program;
 }
 
-function fail(program: Command, error: unknown): void {
-  const code = exitCodeOf(error);
-  process.exitCode = code;
-  if (code === exitCodes.done) return;
-  const command = program.commands.find((candidate) => process.argv[2] === candidate.name());
-  const help = `fairlead${command === undefined ? '' : ` ${command.name()}`} --help`;
-  const advice = code === exitCodes.usage ? `; see "${help}"` : '';
-  process.stderr.write(`fairlead: ${describe(error)}${advice}\n`);
-}
-
 const program = await buildProgram();
-
-process.on('uncaughtException', (error) => {
-  fail(program, error);
-  process.exit();
-});
-
-if (process.argv.length <= 2) {
-  program.outputHelp({ error: true });
-  process.exitCode = exitCodes.usage;
-} else {
-  try {
-    await program.parseAsync();
-  } catch (error) {
-    fail(program, error);
-  }
-}
-
-// What a command began has ended by now. Left to itself, Node first waits for every handle to close, and was seen to
-// spin for ever in that, for TLS inside a stream (node::Environment::CleanupHandles, Node 20.20).
-for (const output of [process.stdout, process.stderr])
-  if (output.writableLength > 0) await once(output, 'drain');
-process.exit();
+const command = program.commands.find((candidate) => process.argv[2] === candidate.name());
+const help = `fairlead${command === undefined ? '' : ` ${command.name()}`} --help`;
+await run(program, process.argv.slice(2), help);

@@ -2,7 +2,10 @@
 
 import { readFileSync } from 'node:fs';
 
-export const version = readVersion();
+/** Put in where the program is one file and there is no package.json beside it. */
+declare const FAIRLEAD_VERSION: string | undefined;
+
+export const version = typeof FAIRLEAD_VERSION === 'string' ? FAIRLEAD_VERSION : readVersion();
 
 function readVersion(): string {
   // From src/cli/ and from dist/src/cli/.
