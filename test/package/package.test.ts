@@ -139,7 +139,8 @@ test('it runs where it is installed: every entry point is imported, and the comm
 test('nothing is imported that is not among its dependencies', async () => {
   // Every module of the package, in the place where only its dependencies are.
   const modules = tarball.paths.filter(
-    (path) => /^dist\/src\/.*\.js$/.test(path) && !/\/(cli\/main|edge\/.*)\.js$/.test(path),
+    (path) =>
+      /^dist\/src\/.*\.js$/.test(path) && !/\/(cli\/main|cli\/agent-executable|edge\/.*)\.js$/.test(path),
   );
   const program = `for (const path of ${JSON.stringify(modules)}) await import('${home}/' + path);`;
   const { code, stderr } = await rig.run(
