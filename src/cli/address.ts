@@ -1,8 +1,9 @@
 // Addresses as they are written on the command line. Must accept an IPv6 address only in brackets, where
 // a port follows it: without them "::1:22" has two readings.
 
-import { isIP, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
 import { InvalidArgumentError } from 'commander';
+import { isHost } from '../link/host.ts';
 
 export interface HostPort {
   readonly host: string;
@@ -90,10 +91,7 @@ function hostOf(text: string | undefined): string {
     return bracketed;
   }
   const host = text ?? '';
-  // All digits and dots is an address or a mistake, never a name.
-  const isName = host.length <= 253 && /^[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_.])?$/.test(host);
-  if (isIP(host) === 0 && (!isName || /^[\d.]+$/.test(host)))
-    throw new InvalidArgumentError(`"${host}" is neither a host name nor an address.`);
+  if (!isHost(host)) throw new InvalidArgumentError(`"${host}" is neither a host name nor an address.`);
   return host;
 }
 

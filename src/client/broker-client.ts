@@ -3,6 +3,7 @@
 
 import type * as z from 'zod';
 import { E2eDialer } from '../e2e/dialer.ts';
+import { withinDeadline } from '../link/deadline.ts';
 import { linkUrl } from '../link/link.ts';
 import { StreamSocket } from '../link/stream-socket.ts';
 import { FairleadError } from '../protocol/errors.ts';
@@ -106,8 +107,8 @@ class SharedSessions implements BrokerClient {
   readonly #current = new Map<string, NodeSession>();
   /** Those, and the ones that only finish what they have. */
   readonly #sessions = new Set<NodeSession>();
-  /** Requests that wait for an answer. */
-  readonly #asking = new Set<AbortController>();
+  /** Ends what waits for an answer. */
+  readonly #closed = new AbortController();
   /** Present: every stream is encrypted, whatever it costs. */
   readonly #e2e: E2eDialer | undefined;
   readonly #sealed = new WeakMap<NodeSession, SealedStreams>();
@@ -214,20 +215,11 @@ class SharedSessions implements BrokerClient {
     signal: AbortSignal | undefined,
   ): Promise<z.infer<Schema>> {
     this.#refuseIfClosed();
-    const asking = new AbortController();
-    const abort = (): void => asking.abort();
-    // Not AbortSignal.any: on Node 20 what it derives lives as long as its longest-lived source.
-    const timer = setTimeout(abort, this.#settings.dialTimeoutMs).unref();
-    this.#asking.add(asking);
-    signal?.addEventListener('abort', abort, { once: true });
-    if (signal?.aborted === true) abort();
-    try {
-      return await requestBroker(this.#settings, path, query, schema, asking.signal);
-    } finally {
-      clearTimeout(timer);
-      this.#asking.delete(asking);
-      signal?.removeEventListener('abort', abort);
-    }
+    const settings = this.#settings;
+    const signals = [this.#closed.signal, ...(signal === undefined ? [] : [signal])];
+    return await withinDeadline(settings.dialTimeoutMs, signals, (limit) =>
+      requestBroker(settings, path, query, schema, limit),
+    );
   }
 
   #open(node: string, request: OpenRequest, handler: StreamHandler, timeoutMs?: number): ByteStream {
@@ -270,7 +262,7 @@ class SharedSessions implements BrokerClient {
 
   async #closeAll(): Promise<void> {
     this.#settings.signal?.removeEventListener('abort', this.#onAbort);
-    for (const asking of this.#asking) asking.abort();
+    this.#closed.abort();
     for (const session of [...this.#sessions]) session.close('ERR_ABORTED', 'the broker client was closed');
     this.#e2e?.close();
   }

@@ -1,6 +1,7 @@
 // `HOST:PORT` as a request target or a SOCKS request has it. Must take an IPv6 address in brackets only.
 
-import { isIP, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
+import { isHost } from '../link/host.ts';
 import { FairleadError } from '../protocol/errors.ts';
 
 /** @throws FairleadError ERR_CONFIG that says what is wrong */
@@ -18,10 +19,7 @@ export function parseAuthority(text: string): { host: string; port: number } {
 
 /** @throws FairleadError ERR_CONFIG where it is neither a host name nor an IPv4 address */
 export function checkHost(host: string): void {
-  // All digits and dots is an address or a mistake, never a name.
-  const isName = host.length <= 253 && /^[a-z0-9_]([a-z0-9._-]*[a-z0-9_.])?$/i.test(host);
-  if (isIP(host) === 0 && (!isName || /^[\d.]+$/.test(host)))
-    throw malformed(`"${host.slice(0, 80)}" is neither a host name nor an address`);
+  if (!isHost(host)) throw malformed(`"${host.slice(0, 80)}" is neither a host name nor an address`);
 }
 
 function parsePort(digits: string): number {

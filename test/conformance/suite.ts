@@ -3,7 +3,6 @@
 
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -18,6 +17,7 @@ import {
 } from '../../src/client/index.ts';
 import { decodeControl, encodeControl } from '../../src/protocol/control.ts';
 import { frameTypes } from '../../src/protocol/frame.ts';
+import { freePort } from '../rig/free-port.ts';
 import { acquainted } from '../rig/identities.ts';
 import { Middle } from '../rig/middle.ts';
 import { Rig } from '../rig/rig.ts';
@@ -469,13 +469,4 @@ export function conformance(engine: Engine): void {
       await drained;
     });
   });
-}
-
-/** A port that nothing listens on. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -1,9 +1,9 @@
 // The dial API against a real broker and a real agent, all in this process.
 
-import { createServer as createTcpServer } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { type Broker, mintToken, startBroker } from '../../src/broker/index.ts';
 import { type BrokerClient, type ConnectOptions, connect } from '../../src/client/index.ts';
+import { freePort } from '../rig/free-port.ts';
 
 const secret = 'a secret for tests that is long enough';
 const undo: (() => unknown)[] = [];
@@ -23,15 +23,6 @@ async function client(url: string, options: Partial<ConnectOptions> = {}): Promi
   const made = connect({ url, token, ...options });
   undo.push(() => made.close());
   return made;
-}
-
-/** A port where nobody listens. */
-async function freePort(): Promise<number> {
-  const server = createTcpServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
 const target = { node: 'edge-1', host: '127.0.0.1', port: 1 };

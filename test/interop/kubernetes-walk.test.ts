@@ -8,8 +8,8 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Deployed } from '../rig/deployed.ts';
+import { freePort } from '../rig/free-port.ts';
 import { Kubelet } from '../rig/kubelet.ts';
-import { freePort } from '../rig/nats.ts';
 import { Rig } from '../rig/rig.ts';
 import { startSshd } from '../rig/sshd.ts';
 

@@ -27,7 +27,8 @@ class ControlPlane {
     this.apiPort = apiPort;
   }
 
-  static async start(rig: Rig, apiPort: number): Promise<ControlPlane> {
+  /** `more` are flags of the agent at the control plane. */
+  static async start(rig: Rig, apiPort: number, ...more: string[]): Promise<ControlPlane> {
     rig.write('secret', 'a secret of the tests, long enough for HS256\n');
     rig.write('control-plane.token', await rig.token('--agent', 'control-plane'));
     rig.write('edge-1.token', await rig.token('--agent', 'edge-1'));
@@ -37,7 +38,7 @@ class ControlPlane {
     );
     const world = new ControlPlane(rig, apiPort);
     await world.startBroker();
-    await world.agent('control-plane', '--allow', `127.0.0.1:${apiPort}`).ports();
+    await world.agent('control-plane', '--allow', `127.0.0.1:${apiPort}`, ...more).ports();
     return world;
   }
 
@@ -125,6 +126,42 @@ test('a node reaches the API server at its own port, certificate and all', async
   const unverified = await rig.run('curl', ['--silent', '--show-error', `https://127.0.0.1:${local}/`]);
   expect(unverified.code).toBe(60);
   expect(unverified.stderr).toContain('certificate');
+});
+
+test('the way back is encrypted through the broker, to an agent that is known by its key and to no other', async () => {
+  await using rig = new Rig();
+  const { port } = await apiServer(rig);
+  const pins: Record<string, string> = {};
+  for (const holder of ['node', 'control-plane', 'stranger']) {
+    const made = await rig.run(rig.fairleadPath, ['keys', '--e2e', '--key-file', rig.path(`${holder}.pem`)]);
+    pins[holder] = made.stdout.toString().trim();
+  }
+  rig.write('dialers', `${pins.node} edge-1\n`);
+  rig.write('agents', `${pins['control-plane']} control-plane\n`);
+  rig.write('strangers', `${pins.stranger} control-plane\n`);
+  const sealed = [
+    '--e2e-key',
+    rig.path('control-plane.pem'),
+    '--e2e-peers',
+    rig.path('dialers'),
+    '--e2e-require',
+  ];
+  const world = await ControlPlane.start(rig, port, ...sealed);
+  const listens = [`0=control-plane:control-plane:${port}`];
+  const withKey = ['--e2e-key', rig.path('node.pem'), '--listen-e2e-peers'];
+
+  const node = world.node(listens, 'way-back.token', ...withKey, rig.path('agents'));
+  const [local = 0] = await node.ports();
+  expect(await rig.run('curl', curl(rig, local, '/'))).toMatchObject({ code: 0, stderr: '' });
+  await node.kill();
+
+  const [unknown = 0] = await world
+    .node(listens, 'way-back.token', ...withKey, rig.path('strangers'))
+    .ports();
+  expect(await fateOf(unknown)).toBe('ECONNRESET');
+  // Without a key it is turned away: what came through above was encrypted.
+  const [plain = 0] = await world.node(listens).ports();
+  expect(await fateOf(plain)).toBe('ECONNRESET');
 });
 
 test('a broker that is killed and started again in the middle of a transfer costs not a byte', async () => {

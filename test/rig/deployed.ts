@@ -4,8 +4,8 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Cluster } from './cluster.ts';
+import { freePort } from './free-port.ts';
 import { type Document, documentsOf, manifests, render } from './manifests.ts';
-import { freePort } from './nats.ts';
 import type { Program, Rig } from './rig.ts';
 import { Workload } from './workload.ts';
 

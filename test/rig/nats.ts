@@ -1,6 +1,6 @@
 // Real nats-servers on free loopback ports.
 
-import { createServer } from 'node:net';
+import { freePort } from './free-port.ts';
 import type { Program, Rig } from './rig.ts';
 
 export class NatsServer {
@@ -47,12 +47,4 @@ export class NatsServer {
     this.program = this.rig.start('nats-server', ['--config', this.file]);
     await this.program.said(/Server is ready/);
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }

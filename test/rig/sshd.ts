@@ -1,8 +1,8 @@
 // A real sshd for one test: own keys, own configuration, a free loopback port.
 
 import { existsSync, mkdirSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { userInfo } from 'node:os';
+import { freePort } from './free-port.ts';
 import type { Rig } from './rig.ts';
 
 const sshdPath = '/usr/sbin/sshd';
@@ -52,12 +52,4 @@ export async function startSshd(rig: Rig): Promise<Sshd> {
     user: userInfo().username,
     options: ['-F', 'none', '-i', rig.path('user_key'), ...settings.flatMap((setting) => ['-o', setting])],
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
