@@ -7,12 +7,9 @@ import { createServer, type RequestListener } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Server } from 'node:net';
 import { join } from 'node:path';
-import { startAgent } from '../../src/agent/index.ts';
-import { mintToken, startBroker } from '../../src/broker/index.ts';
-import { Kubelet } from '../rig/kubelet.ts';
 import { programs } from './programs.ts';
 
-/** By the first word of a part; the others are its arguments. */
+/** By the first word of a part; the others are its arguments. Only what a page needs is loaded. */
 type Start = (...words: string[]) => Promise<unknown> | unknown;
 
 const [, , results = ''] = process.argv;
@@ -33,6 +30,7 @@ const hello: RequestListener = (_, response) => response.end('hello from behind 
 const parts: Readonly<Record<string, Start>> = {
   /** `broker` for everybody, at port 443 and with TLS; `broker PORT` on loopback without. */
   broker: async (port) => {
+    const { startBroker } = await import('../../src/broker/index.ts');
     if (port !== undefined) {
       url = `ws://127.0.0.1:${port}`;
       return await startBroker({ secret, port: Number(port) });
@@ -42,22 +40,27 @@ const parts: Readonly<Record<string, Start>> = {
     return await startBroker({ secret, host: '0.0.0.0', port: 443, metrics: 'off', tls });
   },
   /** `agent NODE ALLOW…` */
-  agent: async (node = '', ...allow) =>
-    startAgent({
+  agent: async (node = '', ...allow) => {
+    const { startAgent } = await import('../../src/agent/index.ts');
+    const { mintToken } = await import('../../src/broker/index.ts');
+    return await startAgent({
       ...{ url, ca, node, allow: allow.length === 0 ? ['*:*'] : allow },
       token: await mintToken({ secret, agent: node, routes: ['default'] }),
       routes: ['default'],
-    }),
+    });
+  },
   web: (port = '') => listen(createServer(hello), port),
   https: (port = '') => {
     const tls = { cert: readFileSync(issued.cert), key: readFileSync(issued.key) };
     return listen(createTlsServer(tls, hello), port);
   },
-  kubelet: (port = '') =>
-    Kubelet.start(
+  kubelet: async (port = '') => {
+    const { Kubelet } = await import('../rig/kubelet.ts');
+    return await Kubelet.start(
       { defer: () => {} },
       { server: issued, clientCa: join(results, 'ca.pem'), token: 'of-the-kubelet', port: Number(port) },
-    ),
+    );
+  },
   ...Object.fromEntries(
     Object.entries(programs).map(([name, start]) => [
       name,

@@ -13,11 +13,15 @@ const { scripts } = JSON.parse(readFileSync(`${project}/package.json`, 'utf8')) 
 type Check = (words: readonly string[]) => boolean;
 
 const reasons = {
-  /** It takes minutes, and CI has it as a step of its own or runs it by hand. */
-  minutes: ([program = '', verb = '', name = '']) =>
-    program === 'npm'
-      ? Object.hasOwn(scripts, verb === 'run' ? name : verb)
-      : program.startsWith('scripts/') && existsSync(`${project}/${program}`),
+  /** It takes minutes, or is what runs this very test. Files that it names must be there. */
+  minutes: (words) => {
+    const [program = '', verb = '', name = ''] = words;
+    if (program === 'npm') return Object.hasOwn(scripts, verb === 'run' ? name : verb);
+    const isTest = program.startsWith('scripts/') || (program === 'npx' && verb === 'vitest');
+    return (
+      isTest && words.filter((word) => word.includes('/')).every((word) => existsSync(`${project}/${word}`))
+    );
+  },
   /** It installs from a registry, which tests do not ask. */
   registry: ([program, verb]) =>
     (program === 'npm' && ['ci', 'install'].includes(verb ?? '')) || program === 'apt-get',
