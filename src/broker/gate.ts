@@ -86,7 +86,7 @@ const labelsQuerySchema = z
   .pipe(labelsSchema)
   .default({});
 
-const agentQuerySchema = z.object({
+export const agentQuerySchema = z.object({
   node: nodeNameSchema,
   instance: instanceSchema,
   routes: routesQuerySchema,
@@ -95,7 +95,7 @@ const agentQuerySchema = z.object({
   attempt: attemptSchema,
 });
 
-const dialQuerySchema = z.object({
+export const dialQuerySchema = z.object({
   node: nodeNameSchema,
   session: z.string().refine((text) => parseSession(text) !== undefined),
   instance: instanceSchema.optional(),

@@ -107,6 +107,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     log,
     isDraining,
     isCutOff: () => replicas?.isUp === false,
+    servesMetrics: options.metrics === undefined,
     async listNodes(question) {
       if (replicas !== undefined) return replicas.list(question);
       return { nodes: listNodes(relay.switchboard, question), isWhole: true };

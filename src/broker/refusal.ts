@@ -8,7 +8,8 @@ interface RefusalKind {
   readonly code: ErrorCode;
 }
 
-const kinds: Readonly<Record<RefusalReason, RefusalKind>> = {
+/** What each reason is answered with. */
+export const refusalKinds: Readonly<Record<RefusalReason, RefusalKind>> = {
   'not-found': { status: 404, code: 'ERR_PROTOCOL' },
   'node-away': { status: 404, code: 'ERR_NODE_UNREACHABLE' },
   draining: { status: 503, code: 'ERR_DRAINING' },
@@ -38,9 +39,9 @@ export class Refusal extends FairleadError {
   readonly #retryAfter: number;
 
   constructor(why: RefusalReason, message: string, retryAfter = 1) {
-    super(kinds[why].code, message);
+    super(refusalKinds[why].code, message);
     this.why = why;
-    this.status = kinds[why].status;
+    this.status = refusalKinds[why].status;
     this.#retryAfter = retryAfter;
   }
 

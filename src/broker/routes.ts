@@ -2,6 +2,7 @@
 
 import { type Context, Hono } from 'hono';
 import { type BrokerStatus, statusPath } from '../protocol/status.ts';
+import { describe, documentOf, documentPath, type ListedNode } from './api.ts';
 import { type BrokerLog, bounded } from './broker-log.ts';
 import type { Counters } from './counters.ts';
 import type { InstanceSummary, NodeList, NodeQuestion, NodeSummary } from './directory.ts';
@@ -21,6 +22,8 @@ export interface RoutesOptions {
   readonly listNodes: (question: NodeQuestion) => Promise<NodeList>;
   /** One node, where the engine knows more of it than its list does. Default: that list. */
   readonly findNode?: (node: string) => Promise<NodeSummary | undefined>;
+  /** Whether the engine has /metrics beside these routes. */
+  readonly servesMetrics: boolean;
   /** What the broker knows of itself, beside these nodes. */
   readonly describeBroker: (nodes: readonly NodeSummary[]) => BrokerStatus;
 }
@@ -35,9 +38,9 @@ export function createRoutes(options: RoutesOptions): Hono<Surroundings> {
   const findNode = options.findNode ?? (async (wanted) => (await listNodes({ node: wanted })).nodes[0]);
   const app = new Hono<Surroundings>();
 
-  app.get('/healthz', (c) => c.json({ status: 'ok' }));
+  app.get('/healthz', describe.healthz, (c) => c.json({ status: 'ok' }));
 
-  app.get('/readyz', (c) => {
+  app.get('/readyz', describe.readyz, (c) => {
     if (isDraining()) return c.json({ status: 'draining' }, 503);
     return isCutOff() ? c.json({ status: 'nats-down' }, 503) : c.json({ status: 'ready' });
   });
@@ -50,21 +53,21 @@ export function createRoutes(options: RoutesOptions): Hono<Surroundings> {
     await next();
   });
 
-  app.get('/v1/nodes', async (c) => {
+  app.get('/v1/nodes', describe.nodes, async (c) => {
     const patterns = await grantedNodes(c);
     const { nodes, isWhole } = await listNodes({});
     const shown = nodes.filter(({ node }) => grantsNode(patterns, node)).map(listed);
     return c.json({ nodes: shown, ...(isWhole ? {} : { partial: true }) });
   });
 
-  app.get(statusPath, async (c) => {
+  app.get(statusPath, describe.status, async (c) => {
     const patterns = await grantedNodes(c);
     const list = await listNodes({});
     const nodes = list.nodes.filter(({ node }) => grantsNode(patterns, node));
     return c.json(statusOf(options.describeBroker(list.nodes), { ...list, nodes }));
   });
 
-  app.get('/v1/resolve', async (c) => {
+  app.get('/v1/resolve', describe.resolve, async (c) => {
     const patterns = await grantedNodes(c);
     const asked = c.req.query('host') ?? '';
     const host = normalHost(asked);
@@ -79,7 +82,7 @@ export function createRoutes(options: RoutesOptions): Hono<Surroundings> {
     return c.json({ host, nodes: candidates });
   });
 
-  app.get('/v1/nodes/:node', async (c) => {
+  app.get('/v1/nodes/:node', describe.node, async (c) => {
     const wanted = c.req.param('node');
     if (!grantsNode(await grantedNodes(c), wanted))
       throw new Refusal('forbidden', `this token does not grant the node "${bounded(wanted)}"`);
@@ -89,10 +92,19 @@ export function createRoutes(options: RoutesOptions): Hono<Surroundings> {
     return c.json(listed(node));
   });
 
-  for (const path of [agentPath, dialPath])
-    app.get(path, () => {
-      throw new Refusal('not-an-upgrade', 'this is opened as a WebSocket');
-    });
+  // Upgrades do not come here.
+  const askForUpgrade = () => {
+    throw new Refusal('not-an-upgrade', 'this is opened as a WebSocket');
+  };
+  app.get(agentPath, describe.agent, askForUpgrade);
+  app.get(dialPath, describe.dial, askForUpgrade);
+
+  let document: Promise<object> | undefined;
+  app.get(documentPath, describe.document, async (c) => {
+    const { version } = options.describeBroker([]);
+    document ??= documentOf(app, { version, servesMetrics: options.servesMetrics });
+    return c.json(await document);
+  });
 
   app.notFound(() => new Refusal('not-found', 'there is nothing at this path').toResponse());
 
@@ -116,7 +128,7 @@ export function createRoutes(options: RoutesOptions): Hono<Surroundings> {
 }
 
 /** What does not change from one moment to the next: the rest is in {@link statusPath}. */
-function listed({ node, instances }: NodeSummary): object {
+function listed({ node, instances }: NodeSummary): ListedNode {
   return {
     node,
     instances: instances.map(

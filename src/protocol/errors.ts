@@ -30,18 +30,23 @@ export const wireCodes = {
 
 export type WireCode = keyof typeof wireCodes;
 
+/** Codes that no peer sends. */
+const localCodes = [
+  'ERR_NODE_UNREACHABLE',
+  'ERR_BROKER_UNREACHABLE',
+  'ERR_UNAUTHORIZED',
+  'ERR_FORBIDDEN',
+  'ERR_CLOSED',
+  'ERR_CONFIG',
+] as const;
+
 /**
  * Every code a {@link FairleadError} can have. Codes without the `ERR_` prefix are Node's own and mean
  * what they mean there, seen from the agent.
  */
-export type ErrorCode =
-  | WireCode
-  | 'ERR_NODE_UNREACHABLE'
-  | 'ERR_BROKER_UNREACHABLE'
-  | 'ERR_UNAUTHORIZED'
-  | 'ERR_FORBIDDEN'
-  | 'ERR_CLOSED'
-  | 'ERR_CONFIG';
+export type ErrorCode = WireCode | (typeof localCodes)[number];
+
+export const errorCodes: readonly ErrorCode[] = [...(Object.keys(wireCodes) as WireCode[]), ...localCodes];
 
 export class FairleadError extends Error {
   override readonly name = 'FairleadError';

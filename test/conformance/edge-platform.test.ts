@@ -53,6 +53,20 @@ test('an object evicted with streams open wakes with the next byte, and the stre
   expect(it.linkLosses).toBe(0);
 });
 
+test('the edge describes its HTTP API as the other engines do, but for /metrics', async () => {
+  const response = await fetch(`${edge.url.replace('ws', 'http')}/openapi.json`);
+  const { openapi, info, paths } = (await response.json()) as {
+    openapi: string;
+    info: { version: string };
+    paths: Record<string, unknown>;
+  };
+  expect({ openapi, version: info.version }).toEqual({ openapi: '3.1.0', version: 'edge' });
+  expect(Object.keys(paths)).toEqual(
+    expect.arrayContaining(['/v1/dial', '/v1/nodes', '/v1/nodes/{node}', '/v1/resolve', '/v1/status']),
+  );
+  expect(paths['/metrics']).toBeUndefined();
+});
+
 test('with one dialer stalled for good under 1 GiB, the runtime stays small and the others go on', async () => {
   await using it = peers();
   /** What has left the target, who never stops. */

@@ -51,6 +51,7 @@ function createApp(environment: Environment): App {
     log: consoleLog,
     isDraining,
     isCutOff: () => false,
+    servesMetrics: false,
     listNodes: async (question) => ({ nodes: await listAll(environment, settings, question), isWhole: true }),
     // The Worker is wherever the request came in, for as long as the platform likes: it has no past to tell of.
     describeBroker: (nodes) => {
