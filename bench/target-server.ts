@@ -1,5 +1,5 @@
-// What the relays lead to. The first byte of a connection says what is wanted: `d` and a count of bytes to send,
-// `u` to take all that comes and confirm its end, anything else is echoed.
+// What the paths lead to. The first line of a connection says what is wanted: `down N` for N bytes, `up N` to take N
+// bytes and confirm the last with one, `half` to take all until the end and answer then, anything else is echoed.
 
 import { createServer, type Socket } from 'node:net';
 
@@ -8,15 +8,17 @@ const block = Buffer.alloc(1 << 20);
 const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
   socket.on('error', () => {});
   socket.once('data', (first) => {
-    if (first[0] === 0x64) pour(socket, Number(first.subarray(1).toString()));
-    else if (first[0] === 0x75) socket.on('end', () => socket.end('!')).resume();
-    else {
+    const line = /^(down|up|half) ?(\d*)\n/.exec(first.subarray(0, 64).toString('latin1'));
+    if (line === null) {
       socket.write(first);
       socket.pipe(socket);
-    }
+    } else if (line[1] === 'down') pour(socket, Number(line[2]));
+    else if (line[1] === 'up') take(socket, Number(line[2]) - (first.length - line[0].length));
+    else socket.on('end', () => socket.end('answered')).resume();
   });
 });
-server.listen(0, '127.0.0.1', () => {
+// As many as the load brings at once.
+server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, () => {
   const { port } = server.address() as { port: number };
   process.stderr.write(`${JSON.stringify({ msg: 'ready', listen: [`127.0.0.1:${port}`] })}\n`);
 });
@@ -25,8 +27,9 @@ function pour(socket: Socket, bytes: number): void {
   let left = bytes;
   const write = () => {
     while (left > 0) {
-      left -= block.length;
-      if (!socket.write(block)) {
+      const size = Math.min(left, block.length);
+      left -= size;
+      if (!socket.write(size === block.length ? block : block.subarray(0, size))) {
         socket.once('drain', write);
         return;
       }
@@ -34,4 +37,12 @@ function pour(socket: Socket, bytes: number): void {
     socket.end();
   };
   write();
+}
+
+function take(socket: Socket, bytes: number): void {
+  let left = bytes;
+  socket.on('data', (chunk) => {
+    left -= chunk.length;
+    if (left <= 0) socket.end('!');
+  });
 }

@@ -1,8 +1,8 @@
 // Many agents with nothing to do: `idle-agents SECRET-FILE BROKER COUNT`. Ready once all are registered.
 
 import { readFileSync } from 'node:fs';
-import { startAgent } from '../src/agent/index.ts';
-import { mintToken } from '../src/broker/index.ts';
+import { startAgent } from '../../src/agent/index.ts';
+import { mintToken } from '../../src/broker/index.ts';
 
 const [secretFile = '', url = '', count = '0'] = process.argv.slice(2);
 const secret = readFileSync(secretFile, 'utf8');
