@@ -36,7 +36,6 @@ interface AgentCommandOptions extends ReverseOptions, AuditOptions, LogOptions, 
 export function addAgentCommand(program: Command): void {
   const command = program
     .command('agent')
-    .summary('serve a node: connect dialers to what it reaches')
     .description('Serves a node: connects dialers to those targets that --allow names, and to nothing else.')
     .requiredOption('--node <name>', 'the name that dialers use', parseNode)
     .requiredOption(

@@ -55,7 +55,6 @@ interface BrokerCommandOptions extends AuthOptions, AuditOptions, LogOptions, Pa
 export function addBrokerCommand(program: Command): void {
   const command = program
     .command('broker')
-    .summary('run a broker, which agents and dialers connect to')
     .description('Runs a broker: agents and dialers connect to it, and it passes their messages on.')
     .addOption(
       new Option('--listen <address>', 'HOST:PORT to listen on; port 0 picks a free one')

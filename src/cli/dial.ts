@@ -25,7 +25,6 @@ interface DialOptions extends BrokerOptions, E2eDialFlags, LogOptions {
 export function addDialCommand(program: Command): void {
   const command = program
     .command('dial')
-    .summary('connect stdin and stdout to a target behind a node')
     .description('Connects stdin and stdout to a target that the agent of NODE reaches.')
     .argument('<node>', 'whose agent connects', parseNode)
     .argument('<host:port>', 'what it connects to', parseTarget)

@@ -42,7 +42,6 @@ const colours = { ok: 'green', warn: 'yellow', fail: 'red', skip: 'gray' } as co
 export function addDoctorCommand(program: Command): void {
   const command = program
     .command('doctor')
-    .summary('find out what stands between here and a target')
     .description(
       'Goes the way of a dial one step at a time: DNS, TCP, TLS, broker, clock, token, WebSocket, grants, agent, target. Each line passes or says what to do.',
     )

@@ -14,7 +14,6 @@ interface ForwardOptions extends BrokerOptions, E2eDialFlags, LogOptions {}
 export function addForwardCommand(program: Command): void {
   const command = program
     .command('forward')
-    .summary('listen on local ports for targets behind nodes')
     .description('Listens on local ports; each connection goes to a target that the agent of NODE reaches.')
     .argument(
       '<[bind:]port:node:host:port...>',

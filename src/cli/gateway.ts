@@ -41,7 +41,6 @@ interface GatewayCommandOptions extends BrokerOptions, E2eDialFlags, LogOptions,
 export function addGatewayCommand(program: Command): void {
   const command = program
     .command('gateway')
-    .summary('let kube-apiserver, curl and ssh reach nodes as they are')
     .description(
       'Listens for tools that cannot dial by themselves, and connects each to the target that it names.',
     )

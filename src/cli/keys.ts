@@ -22,7 +22,6 @@ interface KeysOptions {
 export function addKeysCommand(program: Command): void {
   program
     .command('keys')
-    .summary('make a key pair for tokens, or one for end-to-end encryption')
     .description(
       'Makes an EdDSA key to sign tokens with, and adds its public part to a JWK set: the broker needs that part only. With --e2e it makes a key and a certificate for end-to-end encryption, and prints the pin that makes it known.',
     )

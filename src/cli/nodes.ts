@@ -16,7 +16,6 @@ interface NodesOptions extends BrokerOptions, LogOptions {
 export function addNodesCommand(program: Command): void {
   const command = program
     .command('nodes')
-    .summary('list the agents that are connected')
     .description('Lists the agents that are connected and that the token may dial.')
     .option('--wide', "with each agent's routes, and since when it is connected to the second")
     .option('--json', 'print what the broker answered')

@@ -27,7 +27,6 @@ const lastWords = new Set(['ERR_UNAUTHORIZED', 'ERR_FORBIDDEN', 'ERR_CONFIG', 'E
 export function addPingCommand(program: Command): void {
   const command = program
     .command('ping')
-    .summary('measure the way to a node: round trips, loss, jitter')
     .description(
       "Measures the way to a node's agent and back, split at the broker, until it is stopped or has sent --count.",
     )

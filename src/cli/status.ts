@@ -17,7 +17,6 @@ interface StatusOptions extends BrokerOptions, LogOptions {
 export function addStatusCommand(program: Command): void {
   const command = program
     .command('status')
-    .summary('show the broker and who is connected to it')
     .description('Shows the broker, and of the agents that are connected those that the token may dial.')
     .option('--json', 'print what the broker answered')
     .addHelpText(

@@ -26,7 +26,6 @@ interface TokenOptions extends LogOptions {
 export function addTokenCommand(program: Command): void {
   const command = program
     .command('token')
-    .summary('make a token for an agent or for a dialer, or explain one')
     .description('Makes a token for an agent, or for a dialer, and prints it.')
     // What stands behind "inspect" is for "inspect".
     .enablePositionalOptions()

@@ -31,7 +31,6 @@ interface TopOptions extends BrokerOptions, LogOptions {
 export function addTopCommand(program: Command): void {
   const command = program
     .command('top')
-    .summary('watch who is connected and what goes through')
     .description(
       'Shows live who is connected and what goes through; where stdin or stdout is no terminal, prints it once.',
     )

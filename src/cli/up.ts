@@ -24,7 +24,6 @@ const loopback = '127.0.0.1';
 export function addUpCommand(program: Command): void {
   const command = program
     .command('up')
-    .summary('the two-minute tour: everything in one process, on loopback')
     .description(
       'Runs a broker, an agent, a forward and a gateway in one process on loopback, and prints what to paste.',
     )

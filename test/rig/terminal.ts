@@ -10,13 +10,18 @@ export class Terminal {
   private readonly base: readonly string[];
   private readonly environment: NodeJS.ProcessEnv;
 
+  private static opened = 0;
+
   private constructor(rig: Rig) {
-    this.base = ['-f', '/dev/null', '-S', rig.path('tmux')];
+    Terminal.opened += 1;
+    this.base = ['-f', '/dev/null', '-S', rig.path(`tmux-${Terminal.opened}`)];
     const { TMUX, NO_COLOR, FAIRLEAD_BROKER, FAIRLEAD_TOKEN, FAIRLEAD_TOKEN_FILE, ...rest } = process.env;
-    this.environment = { ...rest, LC_ALL: 'C.UTF-8', HOME: rig.directory, TMPDIR: rig.directory };
+    // Nothing of the machine's own, and no history that a shell would write when it is told to go.
+    const own = { HOME: rig.directory, TMPDIR: rig.directory, HISTFILE: '/dev/null' };
+    this.environment = { ...rest, ...own, LC_ALL: 'C.UTF-8' };
   }
 
-  /** `command` is a line for sh. One terminal for a rig. */
+  /** `command` is a line for sh. */
   static async open(rig: Rig, command: string, columns = 100, rows = 30): Promise<Terminal> {
     const terminal = new Terminal(rig);
     rig.defer(() => terminal.tmux('kill-server').catch(() => {}));
@@ -52,6 +57,11 @@ export class Terminal {
   /** As tmux names keys: `q`, `C-c`, `Down`, `Enter`. */
   async press(...keys: string[]): Promise<void> {
     await this.tmux('send-keys', '-t', 'test', ...keys);
+  }
+
+  /** As it is, without names of keys. */
+  async type(text: string): Promise<void> {
+    await this.tmux('send-keys', '-l', '-t', 'test', text);
   }
 
   async resize(columns: number, rows: number): Promise<void> {
