@@ -31,6 +31,9 @@ const reasons = {
   /** It needs a container engine; the image's steps are run by test/interop/dockerfile.test.ts. */
   containers: ([docker, ...rest]) =>
     docker === 'docker' && rest.every((word) => !word.startsWith('--broker')),
+  /** It is about the machine's own services, of which a test has none. */
+  services: ([program, verb]) =>
+    (program === 'systemctl' && /^(restart|reload|status)$/.test(verb ?? '')) || program === 'journalctl',
 } as const satisfies Record<string, Check>;
 
 export type Reason = keyof typeof reasons;

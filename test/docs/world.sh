@@ -21,7 +21,7 @@ echo '127.0.0.1 localhost broker.example.com edge-1 gateway nats-1 nats-2' >/etc
 # The reader's copy of the project.
 mkdir -p /mnt/upper /mnt/work /mnt/fairlead
 mount -t overlay overlay -o "lowerdir=$PROJECT,upperdir=/mnt/upper,workdir=/mnt/work" /mnt/fairlead
-for program in chromium docker fairlead kubectl npm; do cp "$PROJECT/test/docs/$program.sh" "/mnt/fairlead/bin/$program"; done
+for program in chromium docker fairlead kubectl npm systemctl; do cp "$PROJECT/test/docs/$program.sh" "/mnt/fairlead/bin/$program"; done
 git init --quiet /root/repository
 cp -r "$RESULTS/files/." /mnt/fairlead/
 printf "fail-with-body\nsilent\nshow-error\n" >/root/.curlrc

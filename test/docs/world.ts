@@ -10,7 +10,7 @@ import type { Block, Page } from './page.ts';
 
 const project = fileURLToPath(new URL('../..', import.meta.url));
 /** For all commands of a page together. */
-export const timeLimitMs = 60_000;
+export const timeLimitMs = 120_000;
 const secret = 'a secret of the tests, long enough for HS256';
 
 /** Root of the machine, or of a namespace of users: whoever may not have one either is told by unshare. */
@@ -55,7 +55,7 @@ export async function runPage(page: Page): Promise<ReadonlyMap<Block, Outcome>> 
         stdout: read(`${i}.out`).replaceAll('\r', ''),
         stderr: existsSync(rig.path(`${i}.err`))
           ? read(`${i}.err`)
-          : `not reached:\n${read('world.log')}${read('behind.log')}`,
+          : `not reached:\n${program.log}${read('world.log')}${read('behind.log')}`,
       },
     ]),
   );
