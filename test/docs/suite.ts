@@ -15,11 +15,15 @@ export interface NamedPage {
   readonly page: Page;
 }
 
-/** The pages under version control whose names fit. */
-export function pagesOf(pattern: RegExp): NamedPage[] {
+/** Name and text of the pages under version control whose names fit. */
+export function markdownFiles(pattern: RegExp): [name: string, text: string][] {
   const listed = execFileSync('git', ['ls-files', '--', '*.md'], { cwd: project, encoding: 'utf8' });
   const names = listed.split('\n').filter((name) => pattern.test(name));
-  return names.map((name) => ({ name, page: readPage(readText(name)) }));
+  return names.map((name) => [name, readText(name)]);
+}
+
+export function pagesOf(pattern: RegExp): NamedPage[] {
+  return markdownFiles(pattern).map(([name, text]) => ({ name, page: readPage(text) }));
 }
 
 export function testPages(pages: readonly NamedPage[]): void {
