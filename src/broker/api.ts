@@ -134,10 +134,19 @@ export const describe = {
   }),
   status: describeRoute({
     operationId: 'getStatus',
-    summary: 'The broker, and how it is with the nodes that the caller may dial',
+    summary:
+      'The broker, and how it is with the nodes that the caller may dial; all of them for whoever asks from loopback',
     tags: ['nodes'],
-    security: token,
+    security: [...token, {}],
     responses: { 200: json('The status.', statusSchema), ...refusals() },
+  }),
+  page: describeRoute({
+    operationId: 'getStatusPage',
+    summary: 'The status page, for people; what it shows it asks for itself',
+    tags: ['health'],
+    responses: {
+      200: { description: 'One document.', content: { 'text/html': { schema: { type: 'string' } } } },
+    },
   }),
   agent: describeRoute({
     operationId: 'openAgentLink',

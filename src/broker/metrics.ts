@@ -1,7 +1,5 @@
-// What a broker on Node tells Prometheus, and who may ask for it on the listener that is there for peers.
+// What a broker on Node tells Prometheus.
 
-import type { IncomingMessage } from 'node:http';
-import ipaddr from 'ipaddr.js';
 import { Metrics } from '../metrics/registry.ts';
 import type { Intake } from './intake.ts';
 import type { Relay } from './relay.ts';
@@ -12,16 +10,6 @@ export interface BrokerFigures {
   readonly intake: Intake;
   readonly pressure: { readonly bufferedBytes: number; readonly isHigh: boolean };
   readonly isDraining: () => boolean;
-}
-
-/** Headers by which a proxy says that somebody else asks. */
-const proxyMarks = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via'] as const;
-
-/** True for whoever asks from this machine, and not through a proxy on it, which would ask for anybody. */
-export function asksFromLoopback({ socket, headers }: IncomingMessage): boolean {
-  const { remoteAddress = '' } = socket;
-  if (!ipaddr.isValid(remoteAddress) || ipaddr.process(remoteAddress).range() !== 'loopback') return false;
-  return proxyMarks.every((name) => headers[name] === undefined);
 }
 
 export function brokerMetrics({ version, relay, intake, pressure, isDraining }: BrokerFigures): Metrics {

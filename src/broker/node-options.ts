@@ -47,6 +47,9 @@ const settingsSchema = z.object({
   proxyHeader: z.enum(proxyHeaders).default('x-forwarded-for'),
 });
 
+export const statusPageModes = ['loopback', 'token', 'off'] as const;
+export type StatusPageMode = (typeof statusPageModes)[number];
+
 export type BrokerSettings = z.infer<typeof settingsSchema>;
 
 type OptionalSettings = { readonly [Name in keyof BrokerSettings]?: BrokerSettings[Name] | undefined };
@@ -69,6 +72,11 @@ export interface BrokerOptions extends OptionalSettings {
   readonly tls?: ServerTls | undefined;
   /** Where /metrics is. Default: on this very listener, for those who ask from loopback. */
   readonly metrics?: { readonly host: string; readonly port: number } | 'off' | undefined;
+  /**
+   * The status page at `/`, and its data: `loopback`, without a token for whoever asks from loopback; `token`, with one
+   * only; `off`, no page, and the data with a token only. Default `loopback`.
+   */
+  readonly statusPage?: StatusPageMode | undefined;
   /** Other replicas are met over NATS. Default: this process is the only one. */
   readonly nats?: NatsOptions | undefined;
   /** A pino logger, for one. Default: silent. */

@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import type { WebSocket } from 'ws';
+import { asksFromLoopback, asksLocally } from '../link/local-request.ts';
 import { type MetricsListener, metricsPath, serveMetrics } from '../metrics/listener.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import { closeCodes } from '../protocol/errors.ts';
@@ -21,7 +22,7 @@ import { Intake } from './intake.ts';
 import { KeepAlive } from './keep-alive.ts';
 import { tagOf } from './link.ts';
 import { MemorySwitchboard } from './memory-switchboard.ts';
-import { asksFromLoopback, brokerMetrics } from './metrics.ts';
+import { brokerMetrics } from './metrics.ts';
 import { NatsReplicas } from './nats/nats-replicas.ts';
 import { NodeLink } from './node-link.ts';
 import { type BrokerOptions, type BrokerSettings, issuersOf, logOf, parseSettings } from './node-options.ts';
@@ -100,6 +101,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
 
   const certificates = clientCertificates(options, isRevoked);
   const callerOf = ({ socket }: IncomingMessage) => certificates?.callerOn(socket);
+  const isOpen = (options.statusPage ?? 'loopback') === 'loopback';
   const gate = createGate(verifyToken, isDraining);
   const routes = createRoutes({
     gate,
@@ -121,6 +123,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       bufferedBytes: pressure.bufferedBytes,
       ...eventLoop.read(),
     }),
+    hasPage: options.statusPage !== 'off',
+    compresses: true,
   });
   const startedAt = new Date().toISOString();
   const eventLoop = new EventLoopDelay();
@@ -144,7 +148,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       const headers = { 'content-type': figures().contentType };
       return new Response(await figures().render(), { headers });
     }
-    const response = await routes.fetch(request, { caller: callerOf(incoming) });
+    const isLocal = isOpen && requests.proxiedSourceOf(incoming) === undefined && asksLocally(incoming);
+    const response = await routes.fetch(request, { caller: callerOf(incoming), isLocal });
     if (response.status === 401) await requests.failed(source);
     return response;
   });

@@ -1,6 +1,8 @@
 // The broker's HTTP routes, for any runtime that Hono runs on. Links are opened beside them, by the engine.
 
 import { type Context, Hono } from 'hono';
+import { compress } from 'hono/compress';
+import { dataHeaders, page, pageHeaders } from '../page/served.ts';
 import { type BrokerStatus, statusPath } from '../protocol/status.ts';
 import { describe, documentOf, documentPath, type ListedNode } from './api.ts';
 import { type BrokerLog, bounded } from './broker-log.ts';
@@ -26,11 +28,19 @@ export interface RoutesOptions {
   readonly servesMetrics: boolean;
   /** What the broker knows of itself, beside these nodes. */
   readonly describeBroker: (nodes: readonly NodeSummary[]) => BrokerStatus;
+  /** True where there is a status page at `/`. */
+  readonly hasPage: boolean;
+  /** True where long answers are to be compressed here, because nothing in front does it. */
+  readonly compresses: boolean;
 }
 
 /** What an engine knows of a request besides what is in it. */
 interface Surroundings {
-  readonly Bindings: { readonly caller?: Caller | undefined };
+  readonly Bindings: {
+    readonly caller?: Caller | undefined;
+    /** True for somebody at this very machine, who may see the status without a token. */
+    readonly isLocal?: boolean;
+  };
 }
 
 export function createRoutes(options: RoutesOptions): Hono<Surroundings> {
@@ -60,10 +70,16 @@ export function createRoutes(options: RoutesOptions): Hono<Surroundings> {
     return c.json({ nodes: shown, ...(isWhole ? {} : { partial: true }) });
   });
 
+  if (options.hasPage) app.get('/', describe.page, (c) => c.body(page, 200, { ...pageHeaders }));
+
+  if (options.compresses) app.use(statusPath, compress());
+
   app.get(statusPath, describe.status, async (c) => {
-    const patterns = await grantedNodes(c);
+    const isOpen = c.env.isLocal === true && c.req.header('authorization') === undefined;
+    const patterns = isOpen ? undefined : await grantedNodes(c);
     const list = await listNodes({});
-    const nodes = list.nodes.filter(({ node }) => grantsNode(patterns, node));
+    const nodes = list.nodes.filter(({ node }) => patterns === undefined || grantsNode(patterns, node));
+    for (const [name, value] of Object.entries(dataHeaders)) c.header(name, value);
     return c.json(statusOf(options.describeBroker(list.nodes), { ...list, nodes }));
   });
 

@@ -14,7 +14,9 @@ import {
   type ProxyHeader,
   parseRange,
   proxyHeaders,
+  type StatusPageMode,
   startBroker,
+  statusPageModes,
 } from '../broker/index.ts';
 import { openAuditFile } from '../files/audit-log.ts';
 import type { FollowedCertificate } from '../files/followed-certificate.ts';
@@ -48,6 +50,7 @@ interface BrokerCommandOptions extends AuthOptions, AuditOptions, LogOptions, Pa
   readonly natsPrefix: string;
   readonly handshakeTimeout: number;
   readonly metrics?: MetricsAddress;
+  readonly statusPage: StatusPageMode;
   readonly trustedProxy?: string[];
   readonly proxyHeader: ProxyHeader;
 }
@@ -96,6 +99,14 @@ export function addBrokerCommand(program: Command): void {
       '--metrics <address>',
       'HOST:PORT of a listener of its own for /metrics, or "off" (default: on --listen, for loopback only)',
       parseMetricsAddress,
+    )
+    .addOption(
+      new Option(
+        '--status-page <who>',
+        'the page at /: "loopback", without a token for whoever asks from loopback; "token", with one only; "off"',
+      )
+        .choices(statusPageModes)
+        .default('loopback'),
     )
     .option(
       '--trusted-proxy <cidr...>',
@@ -200,6 +211,7 @@ async function startWith(
     ...limitsGiven(brokerLimits, options),
     handshakeMs: options.handshakeTimeout * 1000,
     metrics: options.metrics,
+    statusPage: options.statusPage,
     trustedProxies: options.trustedProxy,
     proxyHeader: options.proxyHeader,
     nats: await natsOptions(options, log),

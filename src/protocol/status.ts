@@ -86,4 +86,30 @@ export const statusSchema = z.object({
 });
 export type Status = z.infer<typeof statusSchema>;
 
+/** What a gateway tells of itself. */
+export interface GatewayStatus {
+  readonly version: string;
+  readonly startedAt: string;
+  readonly draining: boolean;
+  /** Connections of tools that are open now. */
+  readonly connections: number;
+  readonly fronts: readonly GatewayFrontStatus[];
+  /** Dials since it began, by what came of them: `connected`, or a code. */
+  readonly dials: Readonly<Record<string, number>>;
+}
+
+interface GatewayFrontStatus {
+  readonly kind: 'http-connect' | 'socks5' | 'proxy';
+  readonly address: string;
+  readonly connections: number;
+}
+
+/** What a status page shows: a broker's own status, or a gateway's with that of its broker, where that answers. */
+export interface ShownStatus extends Omit<Status, 'broker'> {
+  readonly broker?: BrokerStatus;
+  readonly gateway?: GatewayStatus;
+  /** Why the gateway has nothing of its broker. */
+  readonly unreachable?: string;
+}
+
 export const statusPath = '/v1/status';

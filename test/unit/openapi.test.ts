@@ -61,6 +61,8 @@ test('every route is in it, and all that is in it is a route', async () => {
     isDraining: () => false,
     isCutOff: () => false,
     servesMetrics: false,
+    hasPage: true,
+    compresses: true,
     listNodes: async () => ({ nodes: [], isWhole: true }),
     describeBroker: () => ({
       version: '1',
@@ -118,7 +120,8 @@ test('what a broker answers is what it describes, refusals too', async () => {
       ['/v1/nodes/edge-2', '/v1/nodes/{node}', good, 404],
       ['/v1/nodes/other', '/v1/nodes/{node}', good, 403],
       ['/v1/status', '/v1/status', good, 200],
-      ['/v1/status', '/v1/status', {}, 401],
+      ['/v1/status', '/v1/status', {}, 200],
+      ['/v1/status', '/v1/status', { 'x-forwarded-for': '203.0.113.7' }, 401],
       ['/v1/resolve?host=db.internal', '/v1/resolve', good, 200],
       ['/v1/resolve?host=no.such.host', '/v1/resolve', good, 404],
       ['/v1/resolve', '/v1/resolve', good, 400],
@@ -131,9 +134,9 @@ test('what a broker answers is what it describes, refusals too', async () => {
     expect(response.status, path).toBe(status);
     expect(matches(described, status, await response.json()), `${status} at ${path}`).toEqual([]);
   }
-  // Every route but the one that gives text was asked.
+  // Every route but those that give text was asked.
   const asked = new Set(cases.map(([, described]) => described));
-  expect([...asked, '/metrics'].sort()).toEqual(Object.keys(document.paths).sort());
+  expect([...asked, '/', '/metrics'].sort()).toEqual(Object.keys(document.paths).sort());
 
   // The check can fail: what is lacking and what is not described are both found.
   expect(matches('/v1/nodes', 200, { nodes: [{ node: 'edge-1' }] })).not.toEqual([]);

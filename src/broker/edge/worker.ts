@@ -60,6 +60,8 @@ function createApp(environment: Environment): App {
       const links = { agent: agents.length, dial: sessions };
       return { version: 'edge', engine: 'edge', draining: false, links, sessions };
     },
+    hasPage: true,
+    compresses: false,
     findNode: async (node) => {
       const response = await nodeStub(environment, settings, node).fetch(summaryUrl);
       return ((await response.json()) as NodeSummary | null) ?? undefined;
