@@ -78,6 +78,7 @@ async function examine(
 ): Promise<void> {
   const isPlain = options.json !== true;
   const isColoured = mayColour();
+  if (isPlain) print(`${brokerUrl(options)}${node === undefined ? '' : `, node ${node}`}\n`);
   const results = await diagnose(node, target, options, await createLog(options), (result) => {
     if (isPlain) print(formatResult(result, isColoured));
   });

@@ -17,7 +17,7 @@ export function addNodesCommand(program: Command): void {
   const command = program
     .command('nodes')
     .description('Lists the agents that are connected and that the token may dial.')
-    .option('--wide', "with each agent's routes, and since when it is connected to the second")
+    .option('--wide', "with each agent's routes and labels, and since when it is connected to the second")
     .option('--json', 'print what the broker answered')
     .addHelpText(
       'after',
@@ -55,8 +55,13 @@ function nodesTable(nodes: readonly NodeInfo[], isWide: boolean): string {
       agent.version ?? '-',
       String(agent.sessions),
       formatAge(agent.since, nowMs),
-      ...(isWide ? [agent.since, agent.routes.join(',') || '-'] : []),
+      ...(isWide ? [agent.since, agent.routes.join(',') || '-', labelsOf(agent)] : []),
     ]),
   );
-  return formatTable(isWide ? [...header, 'SINCE', 'ROUTES'] : header, rows);
+  return formatTable(isWide ? [...header, 'SINCE', 'ROUTES', 'LABELS'] : header, rows);
+}
+
+function labelsOf({ labels }: NodeInfo['instances'][number]): string {
+  const pairs = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
+  return pairs.join(',') || '-';
 }

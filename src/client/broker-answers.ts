@@ -11,6 +11,8 @@ const instanceSchema = z.object({
   draining: z.boolean(),
   /** What it serves besides the node's own name: names, addresses, CIDRs, `default`. */
   routes: z.array(z.string()).default([]),
+  /** What the node's owner says of it. */
+  labels: z.record(z.string(), z.string()).default({}),
   /** Sessions whose dialer is connected. */
   sessions: z.number(),
 });
