@@ -4,8 +4,9 @@
 import { nanoid } from 'nanoid';
 import { E2eAcceptor } from '../e2e/acceptor.ts';
 import type { AuditEntry, AuditLog } from '../files/audit-log.ts';
+import type { BrokerLink } from '../link/broker-link.ts';
 import { LinkKeeper } from '../link/keeper.ts';
-import type { Link } from '../link/link.ts';
+import { linksTo } from '../link/link.ts';
 import { Outbox } from '../link/outbox.ts';
 import {
   type Attach,
@@ -110,7 +111,7 @@ class RunningAgent implements Agent {
       ...(routes.length === 0 ? {} : { routes: routes.join(',') }),
       ...(Object.keys(labels).length === 0 ? {} : { labels: new URLSearchParams(labels).toString() }),
     };
-    this.keeper = new LinkKeeper(options, '/v1/agent', () => query, {
+    this.keeper = new LinkKeeper(linksTo(options), '/v1/agent', () => query, {
       up: (link, hello) => this.onUp(link, hello),
       down: (error) => this.onDown(error),
       control: (message) => this.onControl(message),
@@ -206,7 +207,7 @@ class RunningAgent implements Agent {
     this.keeper.close();
   }
 
-  private onUp(link: Link, hello: Hello): void {
+  private onUp(link: BrokerLink, hello: Hello): void {
     this.hello = hello;
     // A new link: nobody is attached to it until the broker says so.
     this.detachAll();

@@ -1,7 +1,7 @@
 // Tells the broker how it is with the agent, for people who look: when it has changed, and not more often than every
 // five seconds. Says nothing where each message costs, since it would wake a broker that sleeps.
 
-import type { Link } from '../link/link.ts';
+import type { BrokerLink } from '../link/broker-link.ts';
 import { frameTypes } from '../protocol/frame.ts';
 import { encodeReason } from '../protocol/open.ts';
 import type { AgentReport, LastError } from '../protocol/status.ts';
@@ -15,7 +15,7 @@ const decoder = new TextDecoder();
 
 export class StatusReport {
   readonly #streamCount: () => number;
-  #link: Link | undefined;
+  #link: BrokerLink | undefined;
   #lastError: LastError | undefined;
   /** What was told on this link. */
   #told: AgentReport = { streams: 0 };
@@ -33,7 +33,7 @@ export class StatusReport {
   }
 
   /** From now on it is told to `link`, to which nothing has been told; undefined: to nobody. */
-  use(link: Link | undefined, messagesAreDear: boolean): void {
+  use(link: BrokerLink | undefined, messagesAreDear: boolean): void {
     this.stop();
     if (link === undefined || messagesAreDear) return;
     this.#link = link;

@@ -5,7 +5,7 @@ import { type Command, Option } from 'commander';
 import type { Logger } from 'pino';
 import { type BrokerClient, connect } from '../client/index.ts';
 import { readCertificate } from '../files/followed-certificate.ts';
-import { linkUrl } from '../link/link.ts';
+import { linkUrl } from '../link/link-url.ts';
 import { type HostPort, parseNode, parseTarget } from './address.ts';
 import { trustedAuthorities } from './certificate.ts';
 import {

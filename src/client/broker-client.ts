@@ -4,7 +4,8 @@
 import type * as z from 'zod';
 import { E2eDialer } from '../e2e/dialer.ts';
 import { withinDeadline } from '../link/deadline.ts';
-import { linkUrl } from '../link/link.ts';
+import { linksTo } from '../link/link.ts';
+import { linkUrl } from '../link/link-url.ts';
 import { StreamSocket } from '../link/stream-socket.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import type { OpenRequest } from '../protocol/open.ts';
@@ -241,7 +242,7 @@ class SharedSessions implements BrokerClient {
     // One whose agent is away or draining keeps its streams; what is new goes to an agent that is there.
     const session = new NodeSession({
       node,
-      access: this.#settings,
+      links: linksTo(this.#settings),
       resumeWindowMs: this.#settings.resumeWindowMs,
       idleLinkMs: this.#settings.idleLinkMs,
       // An agent that was here a moment ago is probably on its way back, as when the broker restarts.

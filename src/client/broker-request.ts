@@ -4,7 +4,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import * as z from 'zod';
 import { type BrokerAccess, type Credentials, credentialsOf } from '../link/broker-access.ts';
-import { linkUrl } from '../link/link.ts';
+import { linkUrl } from '../link/link-url.ts';
 import { unreachable } from '../link/unreachable.ts';
 import { type ErrorCode, FairleadError } from '../protocol/errors.ts';
 

@@ -1,10 +1,9 @@
 // One session with the agent of one node, and the link that carries it. Decides what the end of a link, or a
 // word of the broker, means for the streams and for the dials that wait. Knows nothing of sockets.
 
-import { randomBytes } from 'node:crypto';
-import type { BrokerAccess } from '../link/broker-access.ts';
+import { inBackground } from '../link/background.ts';
+import type { BrokerLink, LinkMaker } from '../link/broker-link.ts';
 import { LinkKeeper } from '../link/keeper.ts';
-import type { Link } from '../link/link.ts';
 import { Outbox } from '../link/outbox.ts';
 import { WakeTimer } from '../link/timer.ts';
 import {
@@ -26,7 +25,7 @@ import type { OuterSession } from './sealed-streams.ts';
 
 export interface NodeSessionOptions {
   readonly node: string;
-  readonly access: BrokerAccess;
+  readonly links: LinkMaker;
   readonly resumeWindowMs: number;
   readonly idleLinkMs: number;
   /** How long an agent that is not there may take to appear before dials fail, in ms; 0 for not at all. */
@@ -101,7 +100,7 @@ export class NodeSession implements OuterSession {
     );
     const high = Number(this.#id >> 32n);
     const low = Number(this.#id & 0xffffffffn);
-    this.#keeper = new LinkKeeper(options.access, '/v1/dial', () => this.#query(), {
+    this.#keeper = new LinkKeeper(options.links, '/v1/dial', () => this.#query(), {
       up: (link, hello) => this.#linkUp(link, hello),
       down: (error) => this.#linkDown(error),
       control: (message) => this.#control(message),
@@ -112,7 +111,7 @@ export class NodeSession implements OuterSession {
       },
       drained: () => this.#outbox.flush(),
     });
-    this.#idleCheck = setInterval(() => this.#endIfIdle(), Math.max(5, options.idleLinkMs / 4)).unref();
+    this.#idleCheck = inBackground(setInterval(() => this.#endIfIdle(), Math.max(5, options.idleLinkMs / 4)));
     this.#keeper.start();
   }
 
@@ -178,7 +177,7 @@ export class NodeSession implements OuterSession {
 
   // ── the link ─────────────────────────────────────────────────────────────────────────────────────
 
-  #linkUp(link: Link, hello: Hello): void {
+  #linkUp(link: BrokerLink, hello: Hello): void {
     this.#linkWasUp = true;
     this.#agentIsGone = false;
     const { maxMessageBytes, inFlightBytes, messagesAreDear = false, packBulk } = hello;
@@ -271,11 +270,11 @@ export class NodeSession implements OuterSession {
     if (this.#phase === 'attached') this.#phase = 'away';
     if (this.#phase !== 'fresh') {
       // Streams wait for the agent to come back. A dial has nothing to lose, and its caller may know another way.
-      this.#graceTimer ??= setTimeout(() => this.#failDials(this.#unserved()), returnGraceMs).unref();
+      this.#graceTimer ??= inBackground(setTimeout(() => this.#failDials(this.#unserved()), returnGraceMs));
       return;
     }
     if (this.#options.graceMs === 0) this.#failUnserved();
-    else this.#graceTimer ??= setTimeout(() => this.#failUnserved(), this.#options.graceMs).unref();
+    else this.#graceTimer ??= inBackground(setTimeout(() => this.#failUnserved(), this.#options.graceMs));
   }
 
   #failUnserved(): void {
@@ -332,7 +331,7 @@ export class NodeSession implements OuterSession {
 }
 
 function randomSession(): bigint {
-  const id = randomBytes(8).readBigUInt64BE();
+  const id = crypto.getRandomValues(new BigUint64Array(1))[0] ?? controlSession;
   return id === controlSession ? randomSession() : id;
 }
 

@@ -2,6 +2,7 @@
 // and its user, so that what the session cannot know (no such node, a bad token, a dial limit) reaches the
 // user as the error that it is. Once accepted it is out of the way.
 
+import { inBackground } from '../link/background.ts';
 import type { ErrorCode, FairleadError } from '../protocol/errors.ts';
 import type { RemoteAddress } from '../protocol/open.ts';
 import type { Stream, StreamHandler } from '../protocol/stream.ts';
@@ -26,7 +27,7 @@ export class PendingDial implements StreamHandler {
     this.#stream = stream;
     if (this.#isSettled) return;
     // Unreferenced: it is the user's socket that keeps the process alive.
-    this.#timer = setTimeout(() => this.fail(this.#whyUnanswered()), timeoutMs).unref();
+    this.#timer = inBackground(setTimeout(() => this.fail(this.#whyUnanswered()), timeoutMs));
   }
 
   /** Ends the dial with an error of this side's. */

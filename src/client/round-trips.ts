@@ -1,6 +1,7 @@
 // Questions after the way to an agent: how long the broker takes to answer, and how long the agent. A question waits for
 // the path, is asked once, and is answered, failed or timed out; it is never asked again.
 
+import { inBackground } from '../link/background.ts';
 import { FairleadError } from '../protocol/errors.ts';
 
 /** How long it takes to an agent and back, in ms. */
@@ -76,10 +77,9 @@ export class RoundTrips {
         totalMs: undefined,
       };
       const abort = (): void => question.settle(abortedBy(signal));
-      const timer = setTimeout(
-        () => question.settle(this.#unanswered(question, performance.now() - sinceMs)),
-        timeoutMs,
-      ).unref();
+      const timer = inBackground(
+        setTimeout(() => question.settle(this.#unanswered(question, performance.now() - sinceMs)), timeoutMs),
+      );
       signal?.addEventListener('abort', abort, { once: true });
       this.#waiting.add(question);
       if (isOpen) this.#ask(question);

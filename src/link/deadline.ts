@@ -1,6 +1,8 @@
 // Work with a limit in time and signals that may give it up before. Not AbortSignal.any with AbortSignal.timeout: on
 // Node 20 the collector takes the two while they are waited for, and then neither ever fires.
 
+import { inBackground } from './background.ts';
+
 /**
  * Calls `work` with a signal that aborts after `timeoutMs`, with a TimeoutError as its reason, or with the first of
  * `signals` and its reason. All are forgotten once the work has ended.
@@ -14,10 +16,9 @@ export async function withinDeadline<T>(
   const all = signals instanceof AbortSignal ? [signals] : signals;
   const giveUp = ({ reason }: AbortSignal): void => limit.abort(reason);
   const onAbort = (event: Event): void => giveUp(event.target as AbortSignal);
-  const timer = setTimeout(
-    () => limit.abort(new DOMException('the time for it is over', 'TimeoutError')),
-    timeoutMs,
-  ).unref();
+  const timer = inBackground(
+    setTimeout(() => limit.abort(new DOMException('the time for it is over', 'TimeoutError')), timeoutMs),
+  );
   for (const signal of all) {
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) giveUp(signal);

@@ -6,13 +6,12 @@ import type { ControlMessage, Hello } from '../protocol/control.ts';
 import type { FairleadError } from '../protocol/errors.ts';
 import { frameTypes } from '../protocol/frame.ts';
 import type { BrokerAccess } from './broker-access.ts';
-import { CertificateRenewal } from './certificate-renewal.ts';
-import { Link, type LinkHandler } from './link.ts';
+import type { BrokerLink, CertificateWatch, LinkHandler, LinkMaker } from './broker-link.ts';
 import { TokenRenewal } from './token-renewal.ts';
 
 export interface KeeperHandler {
   /** A link that can be used, the first or another one. */
-  up(link: Link, hello: Hello): void;
+  up(link: BrokerLink, hello: Hello): void;
   /** The link was lost, or an attempt to get one failed. Answer false to give up. */
   down(error: FairleadError): boolean;
   control(message: ControlMessage): void;
@@ -30,40 +29,35 @@ const backoff = new ExponentialBackoff({
 const moveSpreadMs = 100;
 
 export class LinkKeeper {
-  private readonly access: BrokerAccess;
+  private readonly links: LinkMaker;
   private readonly path: string;
   private readonly query: () => Record<string, string>;
   private readonly handler: KeeperHandler;
-  private current: Link | undefined;
-  private next: Link | undefined;
+  private current: BrokerLink | undefined;
+  private next: BrokerLink | undefined;
   private readonly renewal: TokenRenewal;
-  private readonly certificates: CertificateRenewal;
+  private readonly certificates: CertificateWatch | undefined;
   /** Stops listening for newer tokens and certificates. */
   private forget: (() => void) | undefined;
-  private timer: NodeJS.Timeout | undefined;
+  private timer: ReturnType<typeof setTimeout> | undefined;
   private delay: IBackoff<number> | undefined;
   private closed = false;
   private attempt = 0;
 
   /** `query` is asked at each connect. Call {@link start} to begin. */
-  constructor(
-    access: BrokerAccess,
-    path: string,
-    query: () => Record<string, string>,
-    handler: KeeperHandler,
-  ) {
-    this.access = access;
+  constructor(links: LinkMaker, path: string, query: () => Record<string, string>, handler: KeeperHandler) {
+    this.links = links;
     this.path = path;
     this.query = query;
     this.handler = handler;
-    this.renewal = new TokenRenewal(access, (token) =>
+    this.renewal = new TokenRenewal(links.access, (token) =>
       this.current?.sendControl(frameTypes.REAUTH, undefined, { token }),
     );
-    this.certificates = new CertificateRenewal(access, () => this.move());
+    this.certificates = links.watchCertificate?.(() => this.move());
   }
 
   /** The link in use, if there is one. */
-  get link(): Link | undefined {
+  get link(): BrokerLink | undefined {
     return this.current;
   }
 
@@ -78,7 +72,7 @@ export class LinkKeeper {
     this.closed = true;
     this.forget?.();
     this.renewal.end();
-    this.certificates.end();
+    this.certificates?.end();
     clearTimeout(this.timer);
     this.next?.close();
     this.current?.close();
@@ -108,29 +102,29 @@ export class LinkKeeper {
     // Tells the broker which of two links is the newer, in whatever order they reach it.
     this.attempt += 1;
     const query = { ...this.query(), attempt: String(this.attempt) };
-    const link: Link = new Link(this.access, this.path, query, handler);
+    const link: BrokerLink = this.links.open(this.path, query, handler);
     this.next = link;
   }
 
-  private onHello(link: Link, hello: Hello): void {
+  private onHello(link: BrokerLink, hello: Hello): void {
     if (this.closed || link !== this.next) return;
     const old = this.current;
     this.current = link;
     this.next = undefined;
     this.delay = undefined;
     this.renewal.begin(link.credentials?.token);
-    if (link.credentials !== undefined) this.certificates.begin(link.credentials);
+    if (link.credentials !== undefined) this.certificates?.begin(link.credentials);
     old?.close();
     this.handler.up(link, hello);
   }
 
-  private onClosed(link: Link, error: FairleadError): void {
+  private onClosed(link: BrokerLink, error: FairleadError): void {
     if (this.closed) return;
     if (link === this.next) this.next = undefined;
     else if (link === this.current) {
       this.current = undefined;
       this.renewal.end();
-      this.certificates.end();
+      this.certificates?.end();
     } else return;
     // While one link is up or under way, the loss of the other is no news.
     if (this.current !== undefined || this.next !== undefined) return;
@@ -139,9 +133,11 @@ export class LinkKeeper {
   }
 
   private listen(): () => void {
-    const { onTokenChange, onCertificateChange } = this.access;
+    const { onTokenChange, onCertificateChange }: BrokerAccess = this.links.access;
     const forgetToken = onTokenChange?.(() => this.changed(() => this.renewal.renew()));
-    const forgetCertificate = onCertificateChange?.(() => this.changed(() => this.certificates.look()));
+    const forgetCertificate = onCertificateChange?.(() =>
+      this.changed(async () => this.certificates?.look()),
+    );
     return () => {
       forgetToken?.();
       forgetCertificate?.();

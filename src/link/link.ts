@@ -2,12 +2,10 @@
 // sessions. The token goes into a header at each connect, and into REAUTH, and nowhere else.
 
 import WebSocket, { type ClientOptions } from 'ws';
-import { printable } from '../files/printable.ts';
 import {
   type ControlMessage,
   decodeControl,
   encodeControl,
-  type Hello,
   helloSchema,
   parsePayload,
 } from '../protocol/control.ts';
@@ -15,25 +13,19 @@ import { controlSession, readSession } from '../protocol/envelope.ts';
 import { closeCodes, FairleadError } from '../protocol/errors.ts';
 import { frameTypes } from '../protocol/frame.ts';
 import { type BrokerAccess, type Credentials, credentialsOf } from './broker-access.ts';
+import {
+  type BrokerLink,
+  type LinkHandler,
+  type LinkMaker,
+  linkHighWaterBytes,
+  linkLowWaterBytes,
+} from './broker-link.ts';
 import { connectionMaker } from './broker-socket.ts';
+import { CertificateRenewal } from './certificate-renewal.ts';
+import { closeError, refusalError } from './link-errors.ts';
+import { linkUrl } from './link-url.ts';
 import { isLoopback } from './loopback.ts';
 import { unreachable } from './unreachable.ts';
-
-export interface LinkHandler {
-  /** The broker's first message: the link can be used. */
-  hello(hello: Hello): void;
-  control(message: ControlMessage): void;
-  /** A session's message; the handler's to keep. */
-  message(data: Uint8Array): void;
-  /** There is room again after `bufferedBytes` was over {@link linkHighWaterBytes}. */
-  drained(): void;
-  /** Once, also where the link never came up. */
-  closed(error: FairleadError): void;
-}
-
-/** Bytes queued in this process above which a sender should wait. The rest of the queue is the kernel's. */
-export const linkHighWaterBytes = 262_144;
-const linkLowWaterBytes = 65_536;
 
 const handshakeTimeoutMs = 10_000;
 /** How long a broker that has sent its close frame may leave the connection open, in ms. */
@@ -46,7 +38,7 @@ const maxPayloadBytes = 16_777_216;
 
 const binary = { binary: true, compress: false };
 
-export class Link {
+export class Link implements BrokerLink {
   private readonly handler: LinkHandler;
   private socket: WebSocket | undefined;
   private keepAlive: NodeJS.Timeout | undefined;
@@ -231,78 +223,15 @@ export class Link {
   }
 }
 
+/** Links of this kind, for a keeper. */
+export function linksTo(access: BrokerAccess): LinkMaker {
+  return {
+    access,
+    open: (path, query, handler) => new Link(access, path, query, handler),
+    watchCertificate: (renewed) => new CertificateRenewal(access, renewed),
+  };
+}
+
 function zeroMask(mask: Buffer): void {
   mask.fill(0);
-}
-
-/**
- * @throws FairleadError ERR_CONFIG where the URL is none, or would carry a token in the clear
- */
-export function linkUrl(access: BrokerAccess, path: string, query: Record<string, string>): URL {
-  let url: URL;
-  try {
-    url = new URL(access.url);
-  } catch {
-    throw new FairleadError(
-      'ERR_CONFIG',
-      'the broker URL is not a URL; it looks like wss://broker.example.com',
-    );
-  }
-  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
-    throw new FairleadError('ERR_CONFIG', 'the broker URL must not hold credentials, a query or a fragment');
-  }
-  const scheme = { 'http:': 'ws:', 'https:': 'wss:', 'ws:': 'ws:', 'wss:': 'wss:' }[url.protocol];
-  if (scheme === undefined) {
-    throw new FairleadError(
-      'ERR_CONFIG',
-      `the broker URL begins with ${url.protocol}//, not with wss:// or ws://`,
-    );
-  }
-  url.protocol = scheme;
-  if (scheme === 'ws:' && !isLoopback(url.hostname) && access.insecure !== true) {
-    throw new FairleadError(
-      'ERR_CONFIG',
-      `ws://${url.host} would carry the token unencrypted: use wss://, or --insecure if you must`,
-    );
-  }
-  if (scheme === 'ws:' && access.token === undefined) {
-    throw new FairleadError(
-      'ERR_CONFIG',
-      `without a token the broker must be at wss://, not at ws://${url.host}: a certificate is shown inside TLS`,
-    );
-  }
-  url.pathname = `${url.pathname.replace(/\/+$/, '')}${path}`;
-  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
-  return url;
-}
-
-function refusalError(status: number, body: string, shown: 'token' | 'certificate'): FairleadError {
-  let message = '';
-  try {
-    const parsed: unknown = JSON.parse(body);
-    if (typeof parsed === 'object' && parsed !== null && 'error' in parsed) {
-      const { error } = parsed as { error: { message?: unknown } };
-      if (typeof error?.message === 'string') message = printable(error.message, 256);
-    }
-  } catch {
-    // Whatever answered is not a broker; the status says enough.
-  }
-  const said = message === '' ? `HTTP ${status}` : message;
-  if (status === 401)
-    return new FairleadError('ERR_UNAUTHORIZED', `the broker refused the ${shown}: ${said}`);
-  if (status === 403) return new FairleadError('ERR_FORBIDDEN', `the broker refused: ${said}`);
-  if (status === 400) return new FairleadError('ERR_CONFIG', `the broker refused the request: ${said}`);
-  if (status === 404) return new FairleadError('ERR_BROKER_UNREACHABLE', `no broker at this URL: ${said}`);
-  return new FairleadError('ERR_BROKER_UNREACHABLE', `the broker is not ready: ${said}`);
-}
-
-function closeError(code: number, reason: string): FairleadError {
-  const said = reason === '' ? `close code ${code}` : `${printable(reason, 123)} (${code})`;
-  if (code === closeCodes.unauthorized)
-    return new FairleadError('ERR_UNAUTHORIZED', `the broker ended the link: ${said}`);
-  if (code === closeCodes.forbidden)
-    return new FairleadError('ERR_FORBIDDEN', `the broker ended the link: ${said}`);
-  if (code === closeCodes.protocol)
-    return new FairleadError('ERR_PROTOCOL', `the broker ended the link: ${said}`);
-  return new FairleadError('ERR_BROKER_UNREACHABLE', `the link was lost: ${said}`);
 }

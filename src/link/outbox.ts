@@ -3,7 +3,7 @@
 
 import { Fifo } from '../protocol/fifo.ts';
 import { returnSegment } from '../protocol/segment-pool.ts';
-import { linkHighWaterBytes } from './link.ts';
+import { linkHighWaterBytes } from './broker-link.ts';
 
 /** As many buffers as the pool would keep. */
 const maxRetirees = 128;
@@ -19,6 +19,9 @@ export interface OutboxLink {
   /** What everything of one turn of the event loop should share messages for; default false. */
   readonly messagesAreDear?: boolean;
 }
+
+/** A browser has no `setImmediate`. */
+const nextTurn = globalThis.setImmediate ?? ((run: () => void) => setTimeout(run, 0));
 
 export class Outbox {
   private link: OutboxLink | undefined;
@@ -91,7 +94,7 @@ export class Outbox {
     if (this.scheduled || this.link === undefined) return;
     this.scheduled = true;
     // Where messages are dear, what many sockets brought in one turn of the event loop shares them.
-    if (this.link.messagesAreDear === true) setImmediate(this.run);
+    if (this.link.messagesAreDear === true) nextTurn(this.run);
     else queueMicrotask(this.run);
   }
 }

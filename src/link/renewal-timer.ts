@@ -1,5 +1,7 @@
 // When to look for what is to take the place of a token or certificate that is going to end.
 
+import { inBackground } from './background.ts';
+
 /** The part of its life that may pass first. */
 const patience = 0.8;
 /** Least time between two looks, in ms. */
@@ -20,7 +22,7 @@ export class RenewalTimer {
     this.stop();
     if (endsAtMs === undefined) return;
     const waitMs = Math.max(minWaitMs, (endsAtMs - Date.now()) * patience);
-    this.timer = setTimeout(this.look, Math.min(waitMs, maxTimerMs)).unref();
+    this.timer = inBackground(setTimeout(this.look, Math.min(waitMs, maxTimerMs)));
   }
 
   stop(): void {

@@ -1,5 +1,7 @@
 // One session's wake-up call as one timer of the runtime, armed again only when it must ring earlier.
 
+import { inBackground } from './background.ts';
+
 export class WakeTimer {
   private readonly ring: () => void;
   private armedForMs = Number.POSITIVE_INFINITY;
@@ -15,10 +17,12 @@ export class WakeTimer {
     clearTimeout(this.timer);
     this.armedForMs = atMs;
     const delayMs = Math.max(1, Math.ceil(atMs - performance.now()));
-    this.timer = setTimeout(() => {
-      this.armedForMs = Number.POSITIVE_INFINITY;
-      this.ring();
-    }, delayMs).unref();
+    this.timer = inBackground(
+      setTimeout(() => {
+        this.armedForMs = Number.POSITIVE_INFINITY;
+        this.ring();
+      }, delayMs),
+    );
   }
 
   stop(): void {
