@@ -36,6 +36,8 @@ import { SealedStreams } from './sealed-streams.ts';
 
 /** How many agents in a row may be found draining. */
 const dialAttempts = 3;
+/** How many sessions in a row may end under a ping. */
+const pingAttempts = 2;
 
 export interface BrokerClient extends AsyncDisposable {
   /**
@@ -190,11 +192,19 @@ class SharedSessions implements BrokerClient {
   }
 
   async ping(node: string, options: PingOptions = {}): Promise<RoundTrip> {
-    const { timeoutMs, signal } = parsePing(node, options);
-    this.#refuseIfClosed();
+    const { timeoutMs = this.#settings.dialTimeoutMs, signal } = parsePing(node, options);
     this.#hold.change(true);
     try {
-      return await this.#sessionFor(node).ping(timeoutMs ?? this.#settings.dialTimeoutMs, signal);
+      for (let attempt = 1; ; attempt += 1) {
+        this.#refuseIfClosed();
+        try {
+          return await this.#sessionFor(node).ping(timeoutMs, signal);
+        } catch (error) {
+          // An agent that goes ends its sessions first: a new one finds out whether it, or another, is there.
+          const isEnded = error instanceof FairleadError && error.code === 'ERR_SESSION_LOST';
+          if (!isEnded || attempt === pingAttempts) throw error;
+        }
+      }
     } finally {
       this.#hold.change(false);
     }

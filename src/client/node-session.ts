@@ -325,7 +325,7 @@ export class NodeSession implements OuterSession {
     this.#outbox.flush();
     this.#outbox.use(undefined);
     this.#keeper.close();
-    this.#roundTrips.fail(this.#lastError ?? new FairleadError('ERR_SESSION_LOST', 'the session has ended'));
+    this.#roundTrips.fail(new FairleadError('ERR_SESSION_LOST', 'the agent has ended the session'));
     this.#options.ended();
   }
 }

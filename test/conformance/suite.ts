@@ -427,6 +427,22 @@ export function conformance(engine: Engine): void {
       expect(await resolve('10.7.0.0/16')).toEqual([400]);
     });
 
+    test('a ping is split at the broker, and an agent that is away is told at once', async () => {
+      await using it = peers();
+      const agent = await it.agent();
+      const { dialerSide } = await acquainted();
+      for (const client of [await it.client(), await it.client({ e2e: dialerSide })]) {
+        const { instance, totalMs, brokerMs, agentMs } = await client.ping(it.node);
+        expect(instance).toBe(agent.instance);
+        expect(brokerMs).toBeGreaterThan(0);
+        expect(brokerMs + agentMs).toBeCloseTo(totalMs, 6);
+      }
+      const client = await it.client();
+      await client.ping(it.node);
+      await agent.close();
+      await expect(client.ping(it.node)).rejects.toMatchObject({ code: 'ERR_NODE_UNREACHABLE' });
+    });
+
     test('a stream that is encrypted end to end shows the broker neither payload nor target', async () => {
       await using it = peers();
       const port = await it.echoTarget();
