@@ -22,6 +22,7 @@ import { checkToken } from './doctor/credential-checks.ts';
 import type { Examination } from './doctor/examination.ts';
 import { checkAgent, checkGrants, checkTarget } from './doctor/node-checks.ts';
 import { checkDns, checkTcp, checkTls } from './doctor/path-checks.ts';
+import { checkProxy } from './doctor/proxy-check.ts';
 import { parseFraction } from './duration.ts';
 import { addE2eDialOptions, type E2eDialFlags, e2eDialing } from './e2e-options.ts';
 import { describe, exitCodes, UsageError } from './failure.ts';
@@ -43,7 +44,7 @@ export function addDoctorCommand(program: Command): void {
   const command = program
     .command('doctor')
     .description(
-      'Goes the way of a dial one step at a time: DNS, TCP, TLS, broker, clock, token, WebSocket, grants, agent, target. Each line passes or says what to do.',
+      'Goes the way of a dial one step at a time: DNS, TCP, proxy, TLS, broker, clock, token, WebSocket, grants, agent, target. Each line passes or says what to do.',
     )
     .argument('[node]', 'ask the agent of this node, too', parseNode)
     .argument('[host:port]', 'and have it connect to this target', parseTarget)
@@ -112,6 +113,7 @@ function checksOf(it: Examination): Check[] {
   return [
     check('dns', [], checkDns),
     check('tcp', ['dns'], checkTcp),
+    check('proxy', [], checkProxy),
     check('tls', ['tcp'], checkTls),
     check('broker', ['tls'], checkBroker),
     check('clock', ['broker'], checkClock),

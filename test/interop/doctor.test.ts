@@ -34,14 +34,18 @@ beforeAll(async () => {
 afterAll(() => rig[Symbol.asyncDispose]());
 
 interface Wishes {
-  readonly tokenFile?: string;
+  /** Given as undefined: none. */
+  readonly tokenFile?: string | undefined;
+  readonly cert?: string;
+  readonly key?: string;
   readonly ca?: string;
   readonly timeout?: number;
 }
 
 /** What the command finds, in this process. */
 async function doctor(broker: string, node?: string, target?: string, wishes: Wishes = {}) {
-  const options = { broker, tokenFile: rig.path('dial.token'), timeout: 5, ...wishes };
+  const { tokenFile = 'tokenFile' in wishes ? undefined : rig.path('dial.token'), ...more } = wishes;
+  const options = { broker, timeout: 5, ...more, ...(tokenFile === undefined ? {} : { tokenFile }) };
   const there = target === undefined ? undefined : parseTarget(target);
   const results = await diagnose(node, there, options, pino({ level: 'silent' }), () => {});
   return {
@@ -323,6 +327,62 @@ test('clocks that disagree are told, and tokens are judged by the broker’s', a
     outcome: 'fail',
     found: expect.stringMatching('expired 30m ago|expired 29m'),
   });
+});
+
+test('a proxy of the environment is named, without its password', async () => {
+  const run = async (env: NodeJS.ProcessEnv) => {
+    const args = ['doctor', '--json', ...network.access()];
+    const { stdout } = await rig.run(rig.fairleadPath, args, '', { env });
+    const { checks } = JSON.parse(stdout.toString()) as { checks: Result[] };
+    return checks.find(({ check }) => check === 'proxy');
+  };
+  const HTTP_PROXY = 'http://anna:geheim@proxy.example:3128';
+  const named = await run({ HTTP_PROXY });
+  expect(named).toMatchObject({ outcome: 'warn', found: expect.stringMatching('http://proxy.example:3128') });
+  expect(JSON.stringify(named)).not.toMatch('geheim');
+  expect(await run({ HTTP_PROXY, NO_PROXY: '127.0.0.1' })).toMatchObject({ outcome: 'skip' });
+});
+
+test('who shows a certificate is examined likewise, and a broker below a path is found', async () => {
+  const grants = [{ uri: 'spiffe://ops/*', dial: ['edge-*'] }];
+  const { cert, key } = await authority.issue('mutual', { san: 'IP:127.0.0.1' });
+  const broker = rig.fairlead(
+    ...[
+      'broker',
+      '--listen',
+      '127.0.0.1:0',
+      '--tls-cert',
+      cert,
+      '--tls-key',
+      key,
+      '--client-ca',
+      authority.cert,
+    ],
+    ...['--auth-config', rig.write('auth.json', JSON.stringify({ certificates: { grants } }))],
+  );
+  const [port = 0] = await broker.ports();
+  const anna = await authority.issue('anna', { san: 'URI:spiffe://ops/anna' });
+  const bert = await authority.issue('bert', { san: 'URI:spiffe://elsewhere/bert' });
+  const shown = (who: { cert: string; key: string }) =>
+    doctor(`wss://127.0.0.1:${port}`, 'edge-1', undefined, {
+      tokenFile: undefined,
+      ca: authority.cert,
+      ...who,
+    });
+  const granted = await shown(anna);
+  expect(granted.failed).toEqual(['agent']);
+  expect(granted.line('token')?.found).toMatch(/^a certificate, good for another (47|48)h$/);
+  const refused = await shown(bert);
+  expect(refused.failed).toEqual(['grants']);
+  expect(refused.line('grants')?.advice).toMatch('certificate');
+
+  const front = await serve((request, response) => {
+    const inside = request.url?.replace(/^\/tunnels/, '');
+    if (inside === request.url) response.writeHead(404).end();
+    else response.end('{"status":"ok"}');
+  });
+  expect((await doctor(`ws://127.0.0.1:${front}/tunnels/`)).line('broker')).toMatchObject({ outcome: 'ok' });
+  expect((await doctor(`ws://127.0.0.1:${front}`)).failed).toEqual(['broker']);
 });
 
 test('a token that ends soon passes with a warning', async () => {

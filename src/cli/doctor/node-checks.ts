@@ -15,7 +15,7 @@ export async function checkGrants(examination: Examination): Promise<Finding> {
         `the broker refuses the ${shown}: ${upgrade.message}`,
         shown === 'token'
           ? 'make one that is signed with a key of this broker; "fairlead token inspect" says what this one holds'
-          : "show one that the broker's --client-ca has issued",
+          : "show a certificate that the broker's --client-ca has issued, and that its --auth-config knows",
       );
     if (upgrade.status === 403 && node !== undefined)
       return fail(

@@ -160,7 +160,7 @@ function adviceOn(code: string): string {
     case 'ECONNREFUSED':
       return 'nothing listens there: start the broker, or correct host and port in --broker';
     case 'ETIMEDOUT':
-      return 'a firewall may drop it: allow this machine to connect to that port, or set HTTPS_PROXY where a proxy must be used';
+      return 'a firewall may drop it: let this machine connect to that port';
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
       return "this machine has no route to that address: check its network, and whether it has that address's family (IPv4 or IPv6)";
@@ -173,6 +173,8 @@ function adviceOnCertificate(code: string): string {
   if (code === 'CERT_HAS_EXPIRED')
     return "renew the broker's certificate; if it is new, set this machine's clock";
   if (code === 'CERT_NOT_YET_VALID') return "set this machine's clock";
+  if (code === 'INVALID_PURPOSE')
+    return 'give the broker a certificate for servers (extended key usage "serverAuth")';
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
     return 'name the broker as its certificate does, or give it a certificate for this name';
   return "give --ca the certificate of the broker's authority; where a company's proxy opens TLS, that proxy's";
