@@ -25,10 +25,12 @@ import { Failure, UsageError } from './failure.ts';
 import { addTargetOptions, openProxy, type ProxyCommandOptions } from './gateway-proxy.ts';
 import { addLogOption, createLog, type LogOptions } from './log.ts';
 import { firstSignal } from './signals.ts';
+import { version } from './version.ts';
 
 interface GatewayCommandOptions extends BrokerOptions, E2eDialFlags, LogOptions, ProxyCommandOptions {
   readonly httpConnect?: GatewayAddress[];
   readonly socks5?: GatewayAddress[];
+  readonly statusPage?: GatewayAddress[];
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly clientCa?: string;
@@ -55,6 +57,12 @@ export function addGatewayCommand(program: Command): void {
       addressOption(
         '--proxy <address>',
         'serve /proxy/nodes/… and /proxy/hosts/… over HTTP at HOST:PORT, unix:PATH or tls:HOST:PORT; repeatable',
+      ),
+    )
+    .addOption(
+      addressOption(
+        '--status-page <address>',
+        'show tunnels, dials and nodes at HOST:PORT, unix:PATH or tls:HOST:PORT, in a browser; repeatable',
       ),
     )
     .option('--tls-cert <file>', 'PEM certificate chain for tls: addresses; followed, as are the next two')
@@ -94,6 +102,7 @@ export function addGatewayCommand(program: Command): void {
         '  fairlead gateway … --http-connect tls:0.0.0.0:8131 --tls-cert gw.pem --tls-key gw.key --client-ca ca.pem',
         '  fairlead gateway … --socks5 127.0.0.1:1080 --basic-auth-file users',
         '  curl --proxy socks5h://user:password@127.0.0.1:1080 http://edge-1:8080/',
+        '  fairlead gateway … --http-connect 127.0.0.1:3128 --status-page 127.0.0.1:8002',
         '  fairlead gateway … --proxy 127.0.0.1:8001 --target-ca kubelet-ca.pem --target-token-file kubelet.token',
         '  curl http://127.0.0.1:8001/proxy/nodes/https:edge-1:10250/healthz',
       ].join('\n'),
@@ -141,14 +150,19 @@ function parseCount(text: string): number {
   return count;
 }
 
-function addressesOf({ httpConnect = [], socks5 = [], proxy = [] }: GatewayCommandOptions): GatewayAddress[] {
+/** Where it does its work: a status page alone is none. */
+function frontsOf({ httpConnect = [], socks5 = [], proxy = [] }: GatewayCommandOptions): GatewayAddress[] {
   return [...httpConnect, ...socks5, ...proxy];
+}
+
+function addressesOf(options: GatewayCommandOptions): GatewayAddress[] {
+  return [...frontsOf(options), ...(options.statusPage ?? [])];
 }
 
 async function runGateway(options: GatewayCommandOptions): Promise<void> {
   const log = await createLog(options);
   const { httpConnect = [], socks5 = [], maxConnections } = options;
-  if (addressesOf(options).length === 0)
+  if (frontsOf(options).length === 0)
     throw new UsageError('nothing to listen on: add --http-connect, --socks5 or --proxy');
   if (socks5.some(({ kind }) => kind === 'tls'))
     throw new UsageError('--socks5 takes HOST:PORT or unix:PATH, not tls:');
@@ -164,6 +178,8 @@ async function runGateway(options: GatewayCommandOptions): Promise<void> {
       httpConnect,
       socks5,
       proxy,
+      statusPage: options.statusPage ?? [],
+      version,
       certificate,
       credentials,
       dialTimeoutMs,

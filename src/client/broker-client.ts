@@ -28,6 +28,7 @@ import {
   parseConnect,
   parseDial,
   parsePing,
+  type StatusOptions,
 } from './connect-options.ts';
 import { NodeSession, returnGraceMs } from './node-session.ts';
 import { ProcessHold } from './process-hold.ts';
@@ -67,7 +68,7 @@ export interface BrokerClient extends AsyncDisposable {
    *
    * @throws FairleadError as {@link nodes}
    */
-  status(options?: { readonly signal?: AbortSignal }): Promise<Status>;
+  status(options?: StatusOptions): Promise<Status>;
   /**
    * The nodes that serve a host name or address and that the token may dial: those with the best match, the one
    * with the fewest sessions first, at least one.
@@ -171,8 +172,8 @@ class SharedSessions implements BrokerClient {
     return (await this.#ask(nodesPath, {}, nodesSchema, options.signal)).nodes;
   }
 
-  status(options: { readonly signal?: AbortSignal } = {}): Promise<Status> {
-    return this.#ask(statusPath, {}, statusSchema, options.signal);
+  status({ signal, token }: StatusOptions = {}): Promise<Status> {
+    return this.#ask(statusPath, {}, statusSchema, signal, token);
   }
 
   async resolve(host: string, options: { readonly signal?: AbortSignal } = {}): Promise<HostHolder[]> {
@@ -224,12 +225,14 @@ class SharedSessions implements BrokerClient {
     query: Record<string, string>,
     schema: Schema,
     signal: AbortSignal | undefined,
+    token?: string,
   ): Promise<z.infer<Schema>> {
     this.#refuseIfClosed();
     const settings = this.#settings;
     const signals = [this.#closed.signal, ...(signal === undefined ? [] : [signal])];
+    const access = token === undefined ? settings : { ...settings, token, certificate: undefined };
     return await withinDeadline(settings.dialTimeoutMs, signals, (limit) =>
-      requestBroker(settings, path, query, schema, limit),
+      requestBroker(access, path, query, schema, limit),
     );
   }
 

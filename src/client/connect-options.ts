@@ -44,6 +44,12 @@ export interface PingOptions {
   readonly timeoutMs?: number | undefined;
 }
 
+export interface StatusOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Of somebody else, in whose name the broker is asked. Default: the connection's own. */
+  readonly token?: string | undefined;
+}
+
 const dayMs = 86_400_000;
 
 /** What cannot be checked before it is called. */

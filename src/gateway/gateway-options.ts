@@ -10,13 +10,17 @@ import type { ProxyOptions } from './proxy/proxy-paths.ts';
 
 export interface GatewayOptions {
   /** Dials; stays open when the gateway closes. */
-  readonly broker: Pick<BrokerClient, 'dial' | 'resolve'>;
+  readonly broker: Pick<BrokerClient, 'dial' | 'resolve' | 'status'>;
   /** Where HTTP CONNECT is spoken. */
   readonly httpConnect?: readonly GatewayAddress[];
   /** Where SOCKS5 is spoken; not over TLS, which its clients do not know. */
   readonly socks5?: readonly GatewayAddress[];
   /** Where and how the proxy paths are served. */
   readonly proxy?: ProxyOptions | undefined;
+  /** Where the status page is, and nothing else. */
+  readonly statusPage?: readonly GatewayAddress[];
+  /** Build of the gateway, for people. Default `dev`. */
+  readonly version?: string;
   /** For `tls` addresses: certificate, key, and the authorities of the clients. Followed. */
   readonly certificate?: ServerCertificate | undefined;
   /** Who may use the plain addresses. Default: everybody on this machine. */

@@ -10,10 +10,13 @@ import { HttpConnectFront } from './http-connect.ts';
 import { type GatewayAddress, type Listener, openListener } from './listener.ts';
 import { ProxyPaths } from './proxy/proxy-paths.ts';
 import { RoutedDialer } from './routed-dialer.ts';
+import { StatusSource } from './shown-status.ts';
 import { Socks5Front } from './socks5.ts';
+import { StatusFront } from './status-front.ts';
+import { CountedDialer, CountedFront } from './tally.ts';
 
 export interface Gateway {
-  /** As they were bound: HTTP CONNECT first, then SOCKS5, then the proxy paths. */
+  /** As they were bound: HTTP CONNECT first, then SOCKS5, then the proxy paths, then the status page. */
   readonly addresses: readonly string[];
   /** Connections open now. */
   readonly connectionCount: number;
@@ -30,10 +33,18 @@ export interface Gateway {
  *   cannot be bound
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { broker, httpConnect = [], socks5 = [], certificate, credentials, log = silentLog } = options;
+  const {
+    broker,
+    httpConnect = [],
+    socks5 = [],
+    certificate,
+    credentials,
+    log = silentLog,
+    version = 'dev',
+  } = options;
   const { dialTimeoutMs, headTimeoutMs, maxConnections, serverFirstGraceMs } = parseSettings(options);
   const connections = new Connections(maxConnections);
-  const dialer = new RoutedDialer(broker, dialTimeoutMs);
+  const dialer = new CountedDialer(new RoutedDialer(broker, dialTimeoutMs));
   const context = { dialer, log, serverFirstGraceMs, headTimeoutMs };
   // A socket's file and a client's certificate say who it is; on a plain port it is whoever has a password.
   const connectFronts = frontsFor(
@@ -47,8 +58,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   if (socks5.some(({ kind }) => kind === 'tls'))
     throw new FairleadError('ERR_CONFIG', 'SOCKS5 is spoken on loopback and UNIX sockets only');
   const wanted: [GatewayAddress, Front][] = [
-    ...httpConnect.map((address): [GatewayAddress, Front] => [address, connectFronts(address)]),
-    ...socks5.map((address): [GatewayAddress, Front] => [address, socksFronts(address)]),
+    ...httpConnect.map((address): [GatewayAddress, Front] => [
+      address,
+      new CountedFront('http-connect', connectFronts(address)),
+    ]),
+    ...socks5.map((address): [GatewayAddress, Front] => [
+      address,
+      new CountedFront('socks5', socksFronts(address)),
+    ]),
   ];
   const proxy =
     options.proxy &&
@@ -60,8 +77,24 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       acceptsBasic: credentials && ((header) => acceptsBasic(credentials, header)),
     });
   for (const address of options.proxy?.addresses ?? [])
-    if (proxy !== undefined) wanted.push([address, proxy.frontFor(address)]);
+    if (proxy !== undefined) wanted.push([address, new CountedFront('proxy', proxy.frontFor(address))]);
   const listeners: Listener[] = [];
+  let draining = false;
+  const startedAt = new Date().toISOString();
+  const source = new StatusSource(broker, () => {
+    const fronts = listeners.flatMap(({ front, address }) =>
+      front instanceof CountedFront ? [{ kind: front.kind, address, connections: front.connections }] : [],
+    );
+    const open = fronts.reduce((sum, front) => sum + front.connections, 0);
+    return { version, startedAt, draining, connections: open, fronts, dials: dialer.outcomes };
+  });
+  for (const address of options.statusPage ?? []) {
+    const asksPasswords = credentials !== undefined;
+    wanted.push([
+      address,
+      new StatusFront({ source, kind: address.kind, asksPasswords, headTimeoutMs, log }),
+    ]);
+  }
   const closeListeners = (): Promise<unknown> => Promise.all(listeners.map((listener) => listener.close()));
   const listenerOptions = { connections, log, certificate, handshakeTimeoutMs: headTimeoutMs };
   try {
@@ -74,6 +107,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   }
 
   async function drain(limitMs: number): Promise<void> {
+    draining = true;
     const closed = closeListeners();
     for (const { front, breakHandshakes } of listeners) {
       front.drain();

@@ -98,7 +98,7 @@ export interface GatewayStatus {
   readonly dials: Readonly<Record<string, number>>;
 }
 
-interface GatewayFrontStatus {
+export interface GatewayFrontStatus {
   readonly kind: 'http-connect' | 'socks5' | 'proxy';
   readonly address: string;
   readonly connections: number;

@@ -7,6 +7,7 @@ import { startAgent } from '../../src/agent/index.ts';
 import type { AgentOptions } from '../../src/agent/options.ts';
 import { type Broker, type BrokerOptions, mintToken, startBroker } from '../../src/broker/index.ts';
 import { connect } from '../../src/client/index.ts';
+import { startGateway } from '../../src/gateway/index.ts';
 import { type Look, Viewer } from './browser.ts';
 
 const secret = 'a secret for tests, long enough to sign with';
@@ -226,4 +227,21 @@ test('it says when the broker does not answer, and goes on by itself with the ne
   expect(await page.textContent('#said')).toBe('The broker answers again');
   await expect.poll(() => page.getAttribute('#pulse', 'data-state')).toBe('live');
   await expect.poll(() => viewer.cell('edge-1', 'state')).toMatch(/^ready/);
+});
+
+test('a gateway shows its tunnels and the nodes of its broker, and says when that is away', async () => {
+  const broker = await start();
+  await agentOf(broker, 'edge-1');
+  const client = connect({ url: broker.url, token: await mintToken({ secret, dial: ['*'] }) });
+  opened.push(client);
+  const loopback = { kind: 'tcp', host: '127.0.0.1', port: 0 } as const;
+  const gateway = await startGateway({ broker: client, httpConnect: [loopback], statusPage: [loopback] });
+  opened.push(gateway);
+  await using viewer = await Viewer.open(`http://${gateway.addresses[1]}/`);
+  const { page } = viewer;
+  await expect.poll(() => viewer.names()).toEqual(['edge-1']);
+  expect(await page.textContent('#tiles')).toContain(`http-connect ${gateway.addresses[0]}: 0`);
+  await broker.close();
+  await expect.poll(() => page.textContent('#notice')).toMatch(/^The gateway has nothing of its broker: /);
+  expect(await viewer.cell('edge-1', 'state')).toMatch(/^ready/);
 });
