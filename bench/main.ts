@@ -22,7 +22,7 @@ if (options !== undefined) await bench(options);
 
 async function bench(asked: BenchOptions): Promise<void> {
   const profiles = asked.profile ? mkdtempSync(join(tmpdir(), 'fairlead-profile-')) : undefined;
-  const processes = new Processes(profiles);
+  const processes = new Processes({ profiles });
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],

@@ -12,6 +12,15 @@ export const fairlead = fileURLToPath(new URL('../../bin/fairlead', import.meta.
 export interface Started {
   readonly pid: number;
   readonly port: number;
+  /** Where its memory can be asked for; only of processes that were started to be inspected. */
+  readonly inspector?: string;
+}
+
+interface ProcessesOptions {
+  /** Where processes write their CPU profiles when they end; undefined: none is taken. */
+  readonly profiles?: string | undefined;
+  /** True: what memory Node's processes have in use can be asked. */
+  readonly isInspected?: boolean;
 }
 
 /** One of the systems that are compared: a port that leads to the target. */
@@ -31,11 +40,14 @@ interface StartOptions {
 export class Processes {
   private readonly children: ChildProcess[] = [];
   private readonly directory = mkdtempSync(join(tmpdir(), 'fairlead-bench-'));
-  /** Where processes write their CPU profiles when they end; undefined: none is taken. */
-  private readonly profiles: string | undefined;
+  private readonly nodeOptions: Readonly<Record<string, string>>;
 
-  constructor(profiles?: string) {
-    this.profiles = profiles;
+  constructor({ profiles, isInspected = false }: ProcessesOptions = {}) {
+    const flags = [
+      ...(profiles === undefined ? [] : [`--cpu-prof --cpu-prof-interval=500 --cpu-prof-dir=${profiles}`]),
+      ...(isInspected ? ['--inspect=127.0.0.1:0'] : []),
+    ];
+    this.nodeOptions = flags.length === 0 ? {} : { NODE_OPTIONS: flags.join(' ') };
   }
 
   /** A file or directory of this run. */
@@ -59,12 +71,8 @@ export class Processes {
   }
 
   start(command: string, args: readonly string[], options: StartOptions = {}): Promise<Started> {
-    const profile =
-      this.profiles === undefined
-        ? {}
-        : { NODE_OPTIONS: `--cpu-prof --cpu-prof-interval=500 --cpu-prof-dir=${this.profiles}` };
     // What a package of another peer brings must not make ours faster.
-    const env = { ...process.env, WS_NO_BUFFER_UTIL: '1', ...profile, ...options.env };
+    const env = { ...process.env, WS_NO_BUFFER_UTIL: '1', ...this.nodeOptions, ...options.env };
     const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'], env });
     this.children.push(child);
     let log = '';
@@ -74,7 +82,8 @@ export class Processes {
       child.stderr.on('data', (chunk) => {
         log = (log + chunk).slice(-10_000);
         const started = startedBy(log, child.pid ?? 0, options.ready);
-        if (started !== undefined) resolve(started);
+        const inspector = /Debugger listening on (ws:\S+)/.exec(log)?.[1];
+        if (started !== undefined) resolve(inspector === undefined ? started : { ...started, inspector });
       });
     });
   }

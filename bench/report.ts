@@ -22,10 +22,13 @@ export function describeCost({ work, seconds }: Cost): string {
 }
 
 export function describeMemory(what: string, all: readonly IdleMemory[]): string {
-  const lines = all.map(({ name, bytes }) => {
-    const parts = Object.entries(bytes).map(([role, each]) => `${role} ${(each / 1024).toFixed(2)}`);
-    return `  ${name.padEnd(18)} ${parts.join(', ')}`;
-  });
+  const kib = (bytes: Readonly<Record<string, number>>) =>
+    Object.entries(bytes)
+      .map(([role, each]) => `${role} ${(each / 1024).toFixed(2)}`)
+      .join(', ');
+  const lines = all.map(
+    ({ name, inUse, resident }) => `  ${name.padEnd(18)} in use ${kib(inUse)}; resident ${kib(resident)}`,
+  );
   return [`KiB for each ${what}`, ...lines, ''].join('\n');
 }
 

@@ -3,7 +3,7 @@
 
 import type { Cost, Row } from './figures.ts';
 import type { BenchOptions } from './options.ts';
-import { cpuSeconds, type Path, type Processes, type Started } from './processes.ts';
+import { cpuSeconds, type Path, Processes } from './processes.ts';
 import { describeCost, describeMemory, describeRow } from './report.ts';
 import { startFairlead } from './subjects/fairlead.ts';
 import { fairleads, startSubject } from './subjects/index.ts';
@@ -28,11 +28,10 @@ export async function runBench(
 ): Promise<Outcome> {
   const outcome: Outcome = { rows: [], costs: [], memory: {} };
   const wants = (section: (typeof options.sections)[number]) => options.sections.includes(section);
-  const target = await processes.script('target-server');
-  // First, and in processes of their own: nothing else has grown what is measured.
-  if (wants('memory')) await measureMemory(processes, target, options, outcome, print);
+  if (wants('memory')) await measureMemory(options, outcome, print);
   if (!wants('bulk') && !wants('latency') && !wants('streams')) return outcome;
 
+  const target = await processes.script('target-server');
   const paths: Path[] = [];
   for (const name of options.subjects) paths.push(await startSubject(processes, name, target));
   const { rounds, bytes, scale } = options;
@@ -105,8 +104,6 @@ export async function runBench(
 }
 
 async function measureMemory(
-  processes: Processes,
-  target: Started,
   { subjects, scale }: BenchOptions,
   outcome: Outcome,
   print: (text: string) => void,
@@ -115,22 +112,30 @@ async function measureMemory(
     outcome.memory[what] = all;
     print(describeMemory(what, all));
   };
-  const agents: IdleMemory[] = [await idleWebSockets(processes, 2000 * scale)];
-  const streams: IdleMemory[] = [await idleSockets(processes, 5000 * scale)];
+  const [agentCount, streamCount] = [2000 * scale, 10_000 * scale];
+  const agents: IdleMemory[] = [await apart((processes) => idleWebSockets(processes, agentCount))];
+  const streams: IdleMemory[] = [await apart((processes) => idleSockets(processes, streamCount))];
   for (const [name, options] of Object.entries(fairleads)) {
     if (!subjects.includes(name)) continue;
-    agents.push(
-      await idleAgents(
-        processes,
-        await startFairlead(processes, `${name}-1`, target.port, options),
-        2000 * scale,
-      ),
+    const start = async (processes: Processes) =>
+      startFairlead(processes, name, (await processes.script('target-server')).port, options);
+    agents.push(await apart(async (processes) => idleAgents(processes, await start(processes), agentCount)));
+    streams.push(
+      await apart(async (processes) => idleStreams(processes, await start(processes), streamCount)),
     );
-    const fresh = await startFairlead(processes, `${name}-2`, target.port, options);
-    streams.push({ ...(await idleStreams(processes, fresh, 10_000 * scale)), name });
   }
   note('idle agent, at the broker', agents);
   note('idle stream', streams);
+}
+
+/** In processes of its own, which can be inspected: nothing else has grown what is measured. */
+async function apart<T>(work: (processes: Processes) => Promise<T>): Promise<T> {
+  const processes = new Processes({ isInspected: true });
+  try {
+    return await work(processes);
+  } finally {
+    processes.kill();
+  }
 }
 
 interface Measured<T> {

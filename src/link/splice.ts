@@ -4,23 +4,22 @@
 import type { OnReadOpts, Socket } from 'node:net';
 import { type FairleadError, type WireCode, wireCodes } from '../protocol/errors.ts';
 import { headroomBytes } from '../protocol/frame.ts';
-import { takeSegment } from '../protocol/segment-pool.ts';
+import { returnSegment, takeSegment } from '../protocol/segment-pool.ts';
 import type { ByteStream, StreamHandler } from '../protocol/stream.ts';
+import { quietRoom, worthRoomBytes } from './quiet-room.ts';
 import { resetSocket } from './reset-socket.ts';
-
-/** A read of at least so much keeps its buffer; of a smaller one, the bytes are copied and the buffer used again. */
-const worthABufferBytes = 16_384;
 
 /**
  * The reading side of a socket. It must be given to the socket as its `onread` when it is made; bytes that come
  * before {@link Splice} has taken over are refused by reading nothing: the socket is paused until then.
  */
 export class SpliceReader {
-  private buffer = takeSegment();
+  /** Where bulk is read to; undefined while the socket is quiet. */
+  private segment: Uint8Array | undefined;
   private stream: ByteStream | undefined;
 
   readonly onread: OnReadOpts = {
-    buffer: () => this.buffer.subarray(headroomBytes),
+    buffer: () => this.segment?.subarray(headroomBytes) ?? quietRoom,
     callback: (bytes) => this.read(bytes),
   };
 
@@ -31,11 +30,21 @@ export class SpliceReader {
 
   /** False stops the socket from reading. */
   private read(bytes: number): boolean {
-    const { stream, buffer } = this;
+    const { stream, segment } = this;
     if (stream === undefined) return false;
-    if (bytes < worthABufferBytes) return stream.write(buffer.subarray(headroomBytes, headroomBytes + bytes));
-    this.buffer = takeSegment();
-    return stream.writeSegment(buffer, bytes);
+    const isBulk = bytes >= worthRoomBytes;
+    if (isBulk && segment !== undefined) {
+      this.segment = takeSegment();
+      return stream.writeSegment(segment, bytes);
+    }
+    const read = segment?.subarray(headroomBytes, headroomBytes + bytes) ?? quietRoom.subarray(0, bytes);
+    const hasRoom = stream.write(read);
+    if (isBulk) this.segment = takeSegment();
+    else if (segment !== undefined) {
+      this.segment = undefined;
+      returnSegment(segment);
+    }
+    return hasRoom;
   }
 }
 
