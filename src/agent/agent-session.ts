@@ -193,6 +193,8 @@ export class AgentSession implements SessionHost, OutboxSource {
     try {
       const policy = { node, allow: this.allowFor(key), grants: this.grants };
       const socket = await dialTarget(request, policy, dialTimeoutMs, reader.onread, gone.signal);
+      // What ends it from here on is the splice's to hear; and this is no more than memory.
+      gone = undefined;
       if (!stream.live) {
         socket.destroy();
         meter.dialled('ERR_ABORTED', seconds());
@@ -210,7 +212,7 @@ export class AgentSession implements SessionHost, OutboxSource {
       const address = socket.remoteAddress;
       this.audit(facts, { event: 'stream-opened', verdict: 'granted', address });
       const stopped = meter.streaming(socket);
-      const splice = new Splice(socket, reader, stream, {
+      const splice = new Splice(socket, reader, {
         ended: (error) => {
           stopped();
           if (error !== undefined) meter.streamReset(wireCodeOf(error, 'ECONNRESET'));
@@ -226,6 +228,8 @@ export class AgentSession implements SessionHost, OutboxSource {
           });
         },
       });
+      stream.handler = splice;
+      splice.join(stream);
       held.release(splice);
     } catch (error) {
       const failure =

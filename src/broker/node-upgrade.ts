@@ -5,7 +5,7 @@ import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
-import { adoptSocket } from '../link/adopted-socket.ts';
+import { adoptSocket, closeTogether } from '../link/adopted-socket.ts';
 import { bulkReads } from '../link/bulk-reads.ts';
 import { type Admission, agentPath, type Caller, dialPath, type Gate, subprotocol } from './gate.ts';
 import { Refusal } from './refusal.ts';
@@ -128,7 +128,9 @@ function readingBulk(accepted: Socket): Socket {
     accepted,
     bulkReads((bytes) => adopted?.emit('data', bytes)),
   );
-  return adopted ?? accepted;
+  if (adopted === undefined) return accepted;
+  closeTogether(accepted, adopted);
+  return adopted;
 }
 
 function toRequest(incoming: IncomingMessage): Request {

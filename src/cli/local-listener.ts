@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import type { BrokerClient } from '../client/index.ts';
 import { adoptSocket } from '../link/adopted-socket.ts';
 import { resetSocket } from '../link/reset-socket.ts';
-import { Splice, SpliceReader } from '../link/splice.ts';
+import { Splice, type SpliceEvents, SpliceReader } from '../link/splice.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import type { ByteStream } from '../protocol/stream.ts';
 import { type ForwardSpec, formatAddress, type HostPort } from './address.ts';
@@ -44,16 +44,50 @@ export async function listenLocally(
   log: Logger,
 ): Promise<LocalListener> {
   const open = new Set<Socket>();
+  const facts = { node: spec.node, target: formatAddress(spec.target.host, spec.target.port) };
+  const events: SpliceEvents = {
+    // A local program that hangs up is everyday; what the far end says is news.
+    ended(error) {
+      if (error instanceof FairleadError)
+        log.warn({ ...facts, code: error.code, err: error.message }, 'connection failed');
+      else if (error !== undefined) log.debug({ ...facts, err: error.message }, 'connection broken');
+    },
+  };
+  let isClosed = false;
+  let allEnded = (): void => {};
+  const ended = new Promise<void>((resolve) => {
+    allEnded = resolve;
+  });
+  const endIfDone = (): void => {
+    if (isClosed && open.size === 0) allEnded();
+  };
   // Paused: a splice reads once it has a stream to write to.
-  const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (local) => {
+  const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (accepted) => {
+    const reader = new SpliceReader();
+    const adopted = adoptSocket(accepted, reader.onread);
+    if (adopted !== undefined) accepted.destroy();
+    const local = adopted ?? accepted;
     open.add(local);
-    local.once('close', () => open.delete(local));
-    join(broker, spec, local, log);
+    local.once('close', () => {
+      open.delete(local);
+      endIfDone();
+    });
+    const splice = new Splice(local, adopted === undefined ? new AcceptedReader(local) : reader, events);
+    try {
+      // Optimistic: what the local program says first travels with the request to connect.
+      splice.join(broker.openStream(spec.node, spec.target, splice));
+    } catch (error) {
+      resetSocket(local);
+      events.ended(error instanceof Error ? error : new Error(String(error)));
+    }
+  });
+  server.once('close', () => {
+    isClosed = true;
+    endIfDone();
   });
   await listen(server, spec.bind);
   const bound = server.address();
   if (bound === null || typeof bound === 'string') throw new Error('a TCP listener without an address');
-  const ended = new Promise<void>((resolve) => server.once('close', resolve));
   return {
     address: formatAddress(bound.address, bound.port),
     port: bound.port,
@@ -70,35 +104,6 @@ export async function listenLocally(
       await ended;
     },
   };
-}
-
-function join(broker: BrokerClient, spec: ForwardSpec, local: Socket, log: Logger): void {
-  const facts = { node: spec.node, target: formatAddress(spec.target.host, spec.target.port) };
-  const report = (error: Error | undefined): void => {
-    // A local program that hangs up is everyday; what the far end says is news.
-    if (error instanceof FairleadError)
-      log.warn({ ...facts, code: error.code, err: error.message }, 'connection failed');
-    else if (error !== undefined) log.debug({ ...facts, err: error.message }, 'connection broken');
-  };
-  let splice: Splice | undefined;
-  try {
-    // Optimistic: what the local program says first travels with the request to connect.
-    const stream = broker.openStream(spec.node, spec.target, {
-      data: (chunk) => splice?.data(chunk),
-      end: () => splice?.end(),
-      writable: () => splice?.writable(),
-      closed: (error) => splice?.closed(error),
-    });
-    const reader = new SpliceReader();
-    const adopted = adoptSocket(local, reader.onread);
-    splice =
-      adopted === undefined
-        ? new Splice(local, new AcceptedReader(local), stream, { ended: report })
-        : new Splice(adopted, reader, stream, { ended: report });
-  } catch (error) {
-    resetSocket(local);
-    report(error instanceof Error ? error : new Error(String(error)));
-  }
 }
 
 function listen(server: Server, bind: HostPort): Promise<void> {

@@ -14,8 +14,8 @@ interface Handle {
 
 /**
  * A socket for the same connection, which reads as `onread` says; undefined where that cannot be had: with TLS, or on a
- * runtime that is built differently. `accepted` must be paused. It is of no use afterwards, and is closed with the new
- * one, as whoever counts connections expects; bytes that it has read already are still to be taken from it.
+ * runtime that is built differently. `accepted` must be paused; bytes that it has read already are still to be taken from
+ * it. After that it is of no use, and its owner destroys it: at once, or {@link closeTogether} with the new one.
  */
 export function adoptSocket(accepted: Socket, onread: OnReadOpts): Socket | undefined {
   const handle = handleOf(accepted);
@@ -24,10 +24,13 @@ export function adoptSocket(accepted: Socket, onread: OnReadOpts): Socket | unde
   handle.reading = false;
   (accepted as unknown as { _handle: null })._handle = null;
   const options = { handle, allowHalfOpen: accepted.allowHalfOpen, onread };
-  const adopted = new Socket(options as SocketConstructorOpts);
+  return new Socket(options as SocketConstructorOpts);
+}
+
+/** For those who count connections, or end them, by the socket that was accepted. */
+export function closeTogether(accepted: Socket, adopted: Socket): void {
   adopted.once('close', () => accepted.destroy());
   accepted.once('close', () => adopted.destroy());
-  return adopted;
 }
 
 function handleOf(socket: Socket): Handle | undefined {

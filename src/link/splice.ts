@@ -53,26 +53,30 @@ export interface SpliceEvents {
   ended(error: FairleadError | Error | undefined): void;
 }
 
-/** Created with a socket that is connected; takes over both. */
+/** The socket is connected or about to be; {@link join} gives it its stream, of which this is to be the handler. */
 export class Splice implements StreamHandler {
   private readonly socket: Socket;
-  private readonly stream: ByteStream;
   private readonly reader: SpliceReader;
   private readonly events: SpliceEvents;
+  private stream: ByteStream | undefined;
   private unconsumed = 0;
   private state: 'open' | 'ended' = 'open';
 
-  constructor(socket: Socket, reader: SpliceReader, stream: ByteStream, events: SpliceEvents) {
+  constructor(socket: Socket, reader: SpliceReader, events: SpliceEvents) {
     this.socket = socket;
-    this.stream = stream;
     this.reader = reader;
     this.events = events;
+  }
+
+  /** From here on bytes flow both ways. Once, and nothing may reach this handler before. */
+  join(stream: ByteStream): void {
+    const { socket } = this;
+    this.stream = stream;
     socket.on('end', () => stream.end());
     socket.on('drain', () => this.settle());
     socket.on('error', (error) => this.onSocketError(error));
     socket.on('close', () => this.onSocketClose());
-    stream.handler = this;
-    reader.feed(stream);
+    this.reader.feed(stream);
     socket.resume();
   }
 
@@ -101,20 +105,20 @@ export class Splice implements StreamHandler {
     const taken = this.unconsumed - this.socket.writableLength;
     if (taken <= 0) return;
     this.unconsumed -= taken;
-    this.stream.consumed(taken);
+    this.stream?.consumed(taken);
   }
 
   private onSocketError(error: NodeJS.ErrnoException): void {
     const code: WireCode =
       error.code !== undefined && error.code in wireCodes ? (error.code as WireCode) : 'ECONNRESET';
-    this.stream.reset(code, error.message);
+    this.stream?.reset(code, error.message);
     this.finish(error);
   }
 
   private onSocketClose(): void {
     // Closed without having ended both ways: somebody here destroyed it.
     if (this.state === 'open' && !(this.socket.readableEnded && this.socket.writableFinished)) {
-      this.stream.reset('ECONNRESET', 'the connection was closed');
+      this.stream?.reset('ECONNRESET', 'the connection was closed');
       this.finish(undefined);
     }
   }

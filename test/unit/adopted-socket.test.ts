@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import { adoptSocket } from '../../src/link/adopted-socket.ts';
+import { adoptSocket, closeTogether } from '../../src/link/adopted-socket.ts';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -37,6 +37,7 @@ function adopt(accepted: Socket) {
     },
   });
   if (adopted === undefined) throw new Error('this Node has no handle to adopt');
+  closeTogether(accepted, adopted);
   cleanups.push(() => adopted.destroy());
   adopted.resume();
   return { adopted, text: () => Buffer.concat(seen).toString() };
