@@ -135,8 +135,11 @@ async function runAgent(options: AgentCommandOptions): Promise<void> {
     if (metrics !== undefined) listen.push(formatAddress(metrics.address.address, metrics.address.port));
     log.info({ listen, node: agent.node, instance: agent.instance }, 'ready');
     const signal = await told;
+    const drainMs = options.drain * 1000;
+    const drained = Promise.all([agent.drain(drainMs), listeners.drain(drainMs)]);
+    // Once it is so: who reads this line may count on it.
     log.info({ signal, seconds: options.drain }, 'draining');
-    await Promise.all([agent.drain(options.drain * 1000), listeners.drain(options.drain * 1000)]);
+    await drained;
   } finally {
     await Promise.all([listeners.close(), metrics?.close()]);
   }
