@@ -30,6 +30,7 @@ import { addLogOption, createLog, type LogOptions } from './log.ts';
 import { print } from './print.ts';
 
 interface DiagnosisOptions extends BrokerOptions, E2eDialFlags {
+  readonly agent?: boolean;
   /** In seconds. */
   readonly timeout: number;
 }
@@ -48,6 +49,7 @@ export function addDoctorCommand(program: Command): void {
     )
     .argument('[node]', 'ask the agent of this node, too', parseNode)
     .argument('[host:port]', 'and have it connect to this target', parseTarget)
+    .option('--agent', "on a node's machine, with its agent's token: as far as the broker")
     .addOption(
       new Option('--timeout <seconds>', 'how long one step may take')
         .argParser((text) => parseFraction(text, 0.1))
@@ -64,6 +66,7 @@ export function addDoctorCommand(program: Command): void {
         'Examples:',
         '  fairlead doctor --broker wss://broker.example.com --token-file me.token',
         '  fairlead doctor edge-1 127.0.0.1:22',
+        '  fairlead doctor --agent --broker wss://broker.example.com --token-file agent.token',
         '  fairlead doctor --ca company-ca.pem --json edge-1 | jq ".checks[] | select(.outcome == \\"fail\\")"',
       ].join('\n'),
     );
@@ -120,8 +123,8 @@ function checksOf(it: Examination): Check[] {
     check('token', [], checkToken),
     check('websocket', ['broker'], checkWebSocket),
     check('grants', ['token', 'websocket'], checkGrants),
-    check('agent', ['grants'], checkAgent),
-    check('target', ['agent'], checkTarget),
+    // Beyond the broker there is nothing for an agent to ask.
+    ...(it.isAgent ? [] : [check('agent', ['grants'], checkAgent), check('target', ['agent'], checkTarget)]),
   ];
 }
 
@@ -131,6 +134,9 @@ async function beginExamination(
   options: DiagnosisOptions,
   log: Logger,
 ): Promise<{ readonly it: Examination; readonly close: () => Promise<void> }> {
+  const isAgent = options.agent === true;
+  if (isAgent && node !== undefined)
+    throw new UsageError('--agent looks no further than the broker: leave the node out');
   const files = certificateFiles(options);
   const readToken = tokenSource(options);
   if (readToken === undefined && files === undefined)
@@ -144,6 +150,7 @@ async function beginExamination(
   let client: BrokerClient | undefined;
   const it: Examination = {
     url,
+    isAgent,
     node,
     target,
     timeoutMs,

@@ -14,6 +14,11 @@ import { type ProbeAnswer, probe } from './http-probe.ts';
 const leewayMs = 5_000;
 const wrongClockMs = 60_000;
 
+const dialPath = '/v1/dial';
+
+const withoutUpgrade =
+  'the request reaches the broker without its Upgrade header: something in between has taken it out';
+
 /** For the question whether a link can be opened at all, where no node is named. */
 const anyNode = 'doctor';
 
@@ -33,6 +38,10 @@ export async function checkBroker(examination: Examination): Promise<Finding> {
   learnClock(examination, answer);
   const { status, headers } = answer;
   if (parsed(answer.body).status !== 'ok' || status !== 200) {
+    // What is in front may let nothing through but what links need.
+    const link = await probe(httpUrl(examination, dialPath), tlsOptions(examination), timeoutMs);
+    if (interpret(link.status, link.body) === withoutUpgrade)
+      return ok('a Fairlead broker, of which only the paths for links are to be seen');
     const server = headers.server ?? headers.via;
     const where = headers.location === undefined ? '' : `, which sends to ${headers.location.slice(0, 120)}`;
     const who = server === undefined ? '' : `, server "${String(server).slice(0, 60)}"`;
@@ -66,9 +75,9 @@ export async function checkWebSocket(examination: Examination): Promise<Finding>
   const outcome = await tryUpgrade(examination);
   if (typeof outcome !== 'string') {
     examination.upgrade = outcome;
-    return outcome.kind === 'opened'
-      ? ok('a link opens, and the broker speaks on it')
-      : ok(`the request for a link reaches the broker, which answers HTTP ${outcome.status}`);
+    if (outcome.kind === 'opened') return ok('a link opens, and the broker speaks on it');
+    const answer = outcome.kind === 'refused' ? `answers ${outcome.status}` : 'knows who calls';
+    return ok(`the request for a WebSocket reaches the broker, which ${answer}`);
   }
   return fail(
     outcome,
@@ -78,11 +87,14 @@ export async function checkWebSocket(examination: Examination): Promise<Finding>
 
 /** What the broker answered, or what went wrong on the way. */
 async function tryUpgrade(examination: Examination): Promise<UpgradeAnswer | string> {
-  const { token, timeoutMs, node } = examination;
-  const url = pathUrl(examination, '/v1/dial');
-  url.searchParams.set('node', node ?? anyNode);
-  url.searchParams.set('session', randomBytes(8).toString('hex'));
-  const socket = new WebSocket(url, 'fairlead.v1', {
+  const { token, timeoutMs, node, isAgent } = examination;
+  const url = pathUrl(examination, isAgent ? '/v1/agent' : dialPath);
+  if (!isAgent) {
+    url.searchParams.set('node', node ?? anyNode);
+    url.searchParams.set('session', randomBytes(8).toString('hex'));
+  }
+  // An agent's link would be sent sessions: without the subprotocol the broker says who calls, and opens none.
+  const socket = new WebSocket(url, isAgent ? [] : ['fairlead.v1'], {
     headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
     handshakeTimeout: timeoutMs,
     perMessageDeflate: false,
@@ -139,8 +151,8 @@ function interpret(status: number, body: string): UpgradeAnswer | string {
     typeof error === 'object' && error !== null ? error : {};
   if (typeof said.code !== 'string' || typeof said.message !== 'string')
     return `something in front of the broker answers the request for a WebSocket itself (HTTP ${status})`;
-  if (status === 426 || (status === 400 && /WebSocket handshake/.test(said.message)))
-    return 'the request reaches the broker without its Upgrade header: something in between has taken it out';
+  if (status === 426 || (status === 400 && /WebSocket handshake/.test(said.message))) return withoutUpgrade;
+  if (status === 400 && /subprotocol/.test(said.message)) return { kind: 'recognised' };
   return { kind: 'refused', status, message: said.message.slice(0, 300) };
 }
 

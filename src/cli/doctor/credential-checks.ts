@@ -37,10 +37,15 @@ export async function checkToken(examination: Examination): Promise<Finding> {
   const { exp, nbf, iat, fairlead } = claims;
   const grants =
     typeof fairlead === 'object' && fairlead !== null ? (fairlead as Record<string, unknown>) : {};
-  if (grants.agent !== undefined)
+  if (examination.isAgent && grants.dial !== undefined)
+    return fail(
+      `this is the token of a dialer, ${describe(claims, grants)}`,
+      'an agent takes another kind: "fairlead token --agent NODE"',
+    );
+  if (!examination.isAgent && grants.agent !== undefined)
     return fail(
       `this is the token of an agent, of the node ${text(grants.agent)}`,
-      'to dial takes another kind: "fairlead token --dial NODE-PATTERN"',
+      'to dial takes another kind, "fairlead token --dial NODE-PATTERN"; with --agent it is examined as an agent\'s',
     );
   if (typeof exp !== 'number')
     return fail(
@@ -52,14 +57,18 @@ export async function checkToken(examination: Examination): Promise<Finding> {
       `the token has expired ${formatSpan(nowSeconds - exp)} ago`,
       'make a new one with "fairlead token", or see why whoever renews the file does not',
     );
-  const begins = nbf ?? iat;
-  if (typeof begins === 'number' && begins - leewaySeconds > nowSeconds)
+  if (typeof nbf === 'number' && nbf - leewaySeconds > nowSeconds)
     return fail(
-      `the token is not valid yet: it ${nbf === undefined ? 'was issued' : 'begins'} in ${formatSpan(begins - nowSeconds)}`,
+      `the token is not valid yet: it begins in ${formatSpan(nbf - nowSeconds)}`,
       'set the clock of the machine that made it, or wait',
     );
   const left = exp - nowSeconds;
   const found = `a token ${describe(claims, grants)}, good for another ${formatSpan(Math.max(0, left))}`;
+  if (typeof iat === 'number' && iat - leewaySeconds > nowSeconds)
+    return warn(
+      `${found}, which says that it was made ${formatSpan(iat - nowSeconds)} from now`,
+      'set the clock of the machine that made it',
+    );
   const life = typeof iat === 'number' ? exp - iat : 3600;
   return left < life / 10
     ? warn(found, 'have it renewed soon: what is written to the file is used at once')
@@ -80,8 +89,9 @@ async function checkCertificate(examination: Examination): Promise<Finding> {
   return ok(`a certificate, good for another ${formatSpan(left)}`);
 }
 
-function describe({ sub }: JWTPayload, { dial, targets }: Record<string, unknown>): string {
+function describe({ sub }: JWTPayload, { agent, dial, targets }: Record<string, unknown>): string {
   const whose = sub === undefined ? '' : `of ${text(sub)} `;
+  if (agent !== undefined) return `${whose}to be the agent of the node ${text(agent)}`;
   // What another issuer's token grants, only the broker's configuration says.
   if (dial === undefined) return `${whose}that says nothing of nodes itself`;
   const where = targets === undefined ? '' : `, at ${list(targets)}`;

@@ -7,11 +7,15 @@ import type { HostPort } from '../address.ts';
 /** What the broker, or whatever is in front of it, answered to the request for a link. */
 export type UpgradeAnswer =
   | { readonly kind: 'opened' }
+  /** It knows who calls; what was asked for was no link. */
+  | { readonly kind: 'recognised' }
   | { readonly kind: 'refused'; readonly status: number; readonly message: string };
 
 export interface Examination {
   /** Of the broker: `wss:` or `ws:`, with its prefix as path. */
   readonly url: URL;
+  /** With an agent's token, from its machine. */
+  readonly isAgent: boolean;
   readonly node: string | undefined;
   readonly target: HostPort | undefined;
   /** Longest that one step may take. */

@@ -30,6 +30,7 @@ export async function checkGrants(examination: Examination): Promise<Finding> {
         "try again in a moment; see the broker's log and its limits",
       );
   }
+  if (examination.isAgent) return ok(`the broker knows the ${shown}, and takes it for an agent's`);
   if (node !== undefined) return ok(`the broker lets this ${shown} dial the node "${node}"`);
   const client = await examination.client();
   const nodes = await client.nodes();
