@@ -1,11 +1,12 @@
 // The session core: streams over messages that may be lost or repeated at any hop. It takes messages and
 // the time and gives messages and events; it opens no socket, starts no timer and draws no randomness.
-// What is due to be sent is outbound.ts's business, what a frame does to its stream is inbound.ts's.
+// What is due to be sent is outbound.ts's business, what a frame does to its stream inbound.ts's; stream-table.ts
+// keeps the streams and the books of what they hold. Here are the session's own life, and its path lost and found.
 
-import { Acknowledgements, enoughBytes } from './acknowledgements.ts';
+import { enoughBytes } from './acknowledgements.ts';
 import { FairleadError, type WireCode, wireCodeName, wireCodes } from './errors.ts';
 import { decodeFrames, type Frame, frameTypes } from './frame.ts';
-import { type InboundEvents, StreamInbound } from './inbound.ts';
+import type { StreamInbound } from './inbound.ts';
 import {
   defaultLimits,
   initialWindowBytes,
@@ -13,77 +14,33 @@ import {
   PerSecond,
   type SessionLimits,
 } from './limits.ts';
-import {
-  decodeOpen,
-  decodeReason,
-  encodeJson,
-  encodeReason,
-  type OpenRequest,
-  type RemoteAddress,
-  type SealedRequest,
-} from './open.ts';
-import { due, Outbound, type OutboundEvents, type PathLimits, syncFlags } from './outbound.ts';
-import { ReceiveHalf } from './receive-half.ts';
+import { decodeOpen, decodeReason, encodeJson, type OpenRequest, type SealedRequest } from './open.ts';
+import { due, type Outbound, type PathLimits, syncFlags } from './outbound.ts';
 import { SeenIds } from './seen-ids.ts';
-import { SendHalf } from './send-half.ts';
-import { Stream, type StreamHandler, type StreamOwner } from './stream.ts';
-import { Unsettled } from './unsettled.ts';
+import type { Role, SessionHost } from './session-host.ts';
+import type { Stream, StreamHandler } from './stream.ts';
+import { ignore, StreamTable } from './stream-table.ts';
 
-export type { OpenRequest, RemoteAddress, SealedRequest } from './open.ts';
+export type { OpenRequest, SealedRequest } from './open.ts';
 export type { PathLimits } from './outbound.ts';
+export type { Role, SessionHost } from './session-host.ts';
 export { Stream, type StreamHandler } from './stream.ts';
-
-/** What a session needs of the world. */
-export interface SessionHost {
-  /** Monotonic milliseconds. */
-  now(): number;
-  /** There is something to send: call {@link Session.pull} until it answers undefined, as the link has room. */
-  outputReady(): void;
-  /** Call {@link Session.advance} at this time or soon after; an earlier time replaces a later one. */
-  wakeAt(atMs: number): void;
-  /**
-   * The session refers to this buffer no longer. A host may use it again (segment-pool.ts) once everything that it
-   * pulled before has left the process; a peer can bring this about early, by acknowledging what is still queued.
-   */
-  retired?(bytes: Uint8Array): void;
-  /** Agent: a dialer asks for a stream. Set its handler now; accept or reset it then or later. */
-  opened?(stream: Stream, request: OpenRequest): void;
-  /** Agent: likewise for a stream whose target is named inside it; where this is absent such are refused. */
-  openedSealed?(stream: Stream, version: number): void;
-  /** The peer takes no new streams; those that are open go on. */
-  goingAway?(code: WireCode, reason: string): void;
-  /** The peer answered a PING, this long after it was sent. */
-  ponged?(rttMs: number): void;
-  /** The session is over and its streams were told. Once. */
-  closed(error: FairleadError): void;
-}
-
-export type Role = 'dialer' | 'agent';
-
-/** Path time that a reader may take for half a window, besides a round trip, before the window is large enough. */
-const windowSlackMs = 2;
 
 const nothing = new Uint8Array();
 
-/** For streams that nobody listens to (any more). */
-const ignore: StreamHandler = { data() {}, end() {}, writable() {}, closed() {} };
-
-export class Session implements StreamOwner, OutboundEvents, InboundEvents {
+export class Session {
   readonly id: bigint;
   readonly role: Role;
-  readonly highWaterBytes: number;
 
   private readonly host: SessionHost;
   private readonly limits: SessionLimits;
-  private readonly streams = new Map<number, Stream>();
+  private readonly streams: StreamTable;
+  private readonly outbound: Outbound;
+  private readonly inbound: StreamInbound;
   private readonly seen = new SeenIds();
   private readonly opens: PerSecond;
   private readonly resets: PerSecond;
   private readonly controls: PerSecond;
-  private readonly outbound: Outbound;
-  private readonly unsettledStreams: Unsettled;
-  private readonly acks: Acknowledgements;
-  private readonly inbound: StreamInbound;
   private nextId = 1;
 
   /** `up`: messages may reach the peer. `closing`: one last GOAWAY is due. */
@@ -96,9 +53,6 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
   private leaving: { readonly code: WireCode; readonly reason: string } | undefined;
   private peerLeaving = false;
 
-  private growthBytes = 0;
-  /** Written and not acknowledged, over all streams. */
-  private unacknowledgedBytes = 0;
   private lastHeardMs: number;
   private keepAliveAtMs = Number.POSITIVE_INFINITY;
   private resyncs = 0;
@@ -109,14 +63,12 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
     this.id = id;
     this.host = host;
     this.limits = { ...defaultLimits, ...limits };
-    this.highWaterBytes = this.limits.highWaterBytes;
     this.opens = new PerSecond(this.limits.maxOpensPerSecond);
     this.resets = new PerSecond(this.limits.maxResetsPerSecond);
     this.controls = new PerSecond(this.limits.maxControlFramesPerSecond);
-    this.outbound = new Outbound(id, this.highWaterBytes, this);
-    this.unsettledStreams = new Unsettled(this.outbound);
-    this.acks = new Acknowledgements((stream) => this.outbound.owe(stream, due.credit));
-    this.inbound = new StreamInbound(role, this.outbound, this.unsettledStreams, this.limits, this);
+    this.streams = new StreamTable(role, id, host, this.limits);
+    this.outbound = this.streams.outbound;
+    this.inbound = this.streams.inbound;
     this.begun = role === 'dialer';
     this.lastHeardMs = host.now();
     if (this.limits.memory !== undefined) this.limits.memory.sessions += 1;
@@ -145,7 +97,7 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
 
   /** What receive windows have grown beyond their first size. */
   get grownBytes(): number {
-    return this.growthBytes;
+    return this.streams.growthBytes;
   }
 
   /** Counts for metrics and tests; they only grow. */
@@ -155,7 +107,7 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
       gaps: this.inbound.gaps,
       duplicates: this.inbound.duplicates,
       resentBytes: this.outbound.resentBytes,
-      probes: this.unsettledStreams.probes,
+      probes: this.streams.unsettledStreams.probes,
     };
   }
 
@@ -190,7 +142,7 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
     this.nextId += 1;
     const stream = this.addStream(id, 'opening', handler, encodeJson(request));
     this.outbound.owe(stream, due.open);
-    this.unsettled(stream);
+    this.streams.unsettled(stream);
     return stream;
   }
 
@@ -237,7 +189,7 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
     this.outbound.path = path;
     // An acknowledgement is a message too: fewer of them, where messages are dear and the share leaves room.
     const { messagesAreDear, inFlightBytes } = path;
-    this.acks.enoughBytes = messagesAreDear ? Math.max(enoughBytes, inFlightBytes / 16) : enoughBytes;
+    this.streams.acks.enoughBytes = messagesAreDear ? Math.max(enoughBytes, inFlightBytes / 16) : enoughBytes;
   }
 
   /** Silence after which the peer is asked for a sign of life: longer where that wakes a broker that sleeps. */
@@ -271,8 +223,9 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
   advance(): void {
     if (this.over) return;
     const now = this.host.now();
-    if (this.acks.dueAtMs <= now) this.acks.flush(now);
-    if (this.unsettledStreams.dueAtMs <= now) this.unsettledStreams.probe(now, this.state === 'up');
+    if (this.streams.acks.dueAtMs <= now) this.streams.acks.flush(now);
+    if (this.streams.unsettledStreams.dueAtMs <= now)
+      this.streams.unsettledStreams.probe(now, this.state === 'up');
     if (this.keepAliveAtMs <= now) this.keepAlive(now);
     this.rearm();
   }
@@ -283,101 +236,6 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
     if (this.state !== 'closing') return undefined;
     this.state = 'closed';
     return this.outbound.pullGoAway();
-  }
-
-  // ── for Stream, Outbound and StreamInbound ───────────────────────────────────────────────────────
-
-  now(): number {
-    return this.host.now();
-  }
-
-  outputReady(): void {
-    this.host.outputReady();
-  }
-
-  retired(bytes: Uint8Array): void {
-    this.host.retired?.(bytes);
-  }
-
-  ponged(rttMs: number): void {
-    this.host.ponged?.(rttMs);
-  }
-
-  unsettled(stream: Stream): void {
-    const before = this.unsettledStreams.dueAtMs;
-    this.unsettledStreams.add(stream, this.host.now());
-    if (this.unsettledStreams.dueAtMs !== before) this.host.wakeAt(this.unsettledStreams.dueAtMs);
-  }
-
-  accept(stream: Stream, remote: RemoteAddress): void {
-    stream.state = 'open';
-    stream.announcement = encodeJson(remote);
-    this.outbound.owe(stream, due.accept);
-  }
-
-  /** The user wrote, or frames went out: what can go is queued, what is done is forgotten. */
-  written(stream: Stream): void {
-    this.outbound.schedule(stream);
-    this.endIfDone(stream);
-  }
-
-  resetByUser(stream: Stream, code: WireCode, reason: string): void {
-    this.release(stream);
-    stream.state = 'resetting';
-    stream.handler = ignore;
-    stream.resetCode = wireCodes[code];
-    stream.announcement = encodeReason(reason, maxReasonBytes);
-    stream.due = 0;
-    stream.held = false;
-    this.outbound.owe(stream, due.reset);
-    this.unsettled(stream);
-  }
-
-  /** The peer broke a rule on this stream: it alone ends, and both ends are told. */
-  refuse(stream: Stream, code: WireCode, reason: string): void {
-    const { handler } = stream;
-    this.resetByUser(stream, code, reason);
-    handler.closed(new FairleadError(code, reason));
-  }
-
-  /** Bytes came in order; the peer is told in good time. */
-  oweAcknowledgement(stream: Stream, bytes: number): void {
-    this.acks.owe(stream, bytes, this.host.now());
-  }
-
-  consumed(stream: Stream, bytes: number): void {
-    const half = stream.receive;
-    const taken = Math.min(bytes, half.buffered);
-    this.inbound.hold(-taken);
-    const pathMs = (this.rttMs ?? 0) + windowSlackMs;
-    const pool = this.limits.maxGrowthBytes - this.growthBytes;
-    this.growthBytes += half.consume(taken, this.host.now(), pathMs, this.limits.maxStreamWindowBytes, pool);
-    if (half.creditDue && !half.ended) this.outbound.owe(stream, due.credit);
-  }
-
-  mayHold(bytes: number): boolean {
-    const { memory } = this.limits;
-    return memory === undefined || memory.allows(this.bufferedBytes + this.unacknowledgedBytes, bytes);
-  }
-
-  /** Takes note of what the stream keeps for sending, for the first time or again. */
-  private book(stream: Stream): void {
-    const bytes = stream.bufferedBytes;
-    if (bytes === stream.bookedBytes) return;
-    const more = bytes - stream.bookedBytes;
-    stream.bookedBytes = bytes;
-    this.unacknowledgedBytes += more;
-    if (this.limits.memory !== undefined) this.limits.memory.heldBytes += more;
-  }
-
-  /** Both sides have finished and both know it: forget the stream, once its last frame was pulled. */
-  endIfDone(stream: Stream): void {
-    this.book(stream);
-    const half = stream.send;
-    if (stream.state !== 'open' || !stream.receive.ended || !half.finished) return;
-    if (half.acked !== half.total || stream.due !== 0) return;
-    this.remove(stream);
-    stream.handler.closed(undefined);
   }
 
   // ── frames ───────────────────────────────────────────────────────────────────────────────────────
@@ -459,7 +317,7 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
       // Not marked as seen: it was not dialled, and one that comes again may find room.
       const code = this.leaving === undefined ? 'ERR_STREAM_LIMIT' : 'ERR_DRAINING';
       this.outbound.answer(frame.stream, wireCodes[code]);
-    } else if (!this.mayHold(initialWindowBytes)) {
+    } else if (!this.streams.mayHold(initialWindowBytes)) {
       this.outbound.answer(frame.stream, wireCodes.ERR_BUFFER_LIMIT);
     } else {
       const request = decodeOpen(frame.payload);
@@ -487,15 +345,15 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
     }
     if (stream === undefined) return;
     if (stream.state === 'resetting') {
-      this.remove(stream);
+      this.streams.remove(stream);
     } else if (frame.argument === wireCodes.ERR_STREAM_GONE && stream.receive.ended && stream.send.finished) {
       // The peer finished, so it has our FIN: only its last acknowledgement was lost.
-      this.remove(stream);
+      this.streams.remove(stream);
       stream.handler.closed(undefined);
     } else if (frame.argument !== 0) {
       const code = wireCodeName(frame.argument);
       const reason = decodeReason(frame.payload, maxReasonBytes);
-      this.remove(stream);
+      this.streams.remove(stream);
       stream.handler.closed(
         new FairleadError(code, reason === '' ? `the stream was reset: ${code}` : reason),
       );
@@ -525,7 +383,7 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
       stream.progressAtMs = now;
       stream.receive.gapAt = -1;
       this.announce(stream);
-      this.unsettled(stream);
+      this.streams.unsettled(stream);
     }
   }
 
@@ -561,52 +419,30 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
   }
 
   private rearm(): void {
-    const next = Math.min(this.acks.dueAtMs, this.unsettledStreams.dueAtMs, this.keepAliveAtMs);
+    const next = Math.min(
+      this.streams.acks.dueAtMs,
+      this.streams.unsettledStreams.dueAtMs,
+      this.keepAliveAtMs,
+    );
     if (next !== Number.POSITIVE_INFINITY && !this.over) this.host.wakeAt(next);
   }
 
   // ── beginnings and ends ──────────────────────────────────────────────────────────────────────────
 
+  /** Silence counts from when somebody began to wait. */
   private addStream(
     id: number,
     state: 'opening' | 'dialling',
     handler: StreamHandler,
     announcement: Uint8Array,
   ): Stream {
-    const now = this.host.now();
     if (this.streams.size === 0) {
-      // Silence counts from when somebody began to wait.
+      const now = this.host.now();
       this.lastHeardMs = now;
       this.keepAliveAtMs = now + Math.min(this.pingAfterMs, this.limits.resumeWindowMs);
       this.host.wakeAt(this.keepAliveAtMs);
     }
-    const send = new SendHalf(initialWindowBytes);
-    const receive = new ReceiveHalf(initialWindowBytes, now);
-    const stream = new Stream(this, id, state, handler, send, receive, announcement);
-    stream.openKnown = state === 'dialling';
-    this.streams.set(id, stream);
-    return stream;
-  }
-
-  private release(stream: Stream): void {
-    const half = stream.receive;
-    this.outbound.drop(stream);
-    this.book(stream);
-    this.inbound.hold(-half.buffered);
-    half.consumed += half.buffered;
-    this.growthBytes -= half.grownBytes;
-    half.windowBytes = initialWindowBytes;
-  }
-
-  private remove(stream: Stream): void {
-    if (stream.state === 'closed') return;
-    if (stream.state !== 'resetting') this.release(stream);
-    stream.state = 'closed';
-    stream.due = 0;
-    this.streams.delete(stream.id);
-    this.unsettledStreams.delete(stream);
-    // What others held back for this stream's share of the path may go now.
-    this.host.outputReady();
+    return this.streams.add(id, state, handler, announcement);
   }
 
   private fail(code: WireCode, reason: string, tellPeer: boolean): void {
@@ -617,7 +453,7 @@ export class Session implements StreamOwner, OutboundEvents, InboundEvents {
     this.state = tellPeer ? 'closing' : 'closed';
     for (const stream of [...this.streams.values()]) {
       const handler = stream.live ? stream.handler : ignore;
-      this.remove(stream);
+      this.streams.remove(stream);
       handler.closed(error);
     }
     if (this.limits.memory !== undefined) this.limits.memory.sessions -= 1;
