@@ -10,6 +10,7 @@ import type { Attach, Hello } from '../protocol/control.ts';
 import { formatSession } from '../protocol/envelope.ts';
 import { FairleadError, type WireCode, wireCodes } from '../protocol/errors.ts';
 import type { MemoryBudget } from '../protocol/memory-budget.ts';
+import { microseconds } from '../protocol/open.ts';
 import { type OpenRequest, Session, type SessionHost } from '../protocol/session.ts';
 import type { Stream, TargetStream } from '../protocol/stream.ts';
 import { AllowList } from './allow.ts';
@@ -60,6 +61,7 @@ export class AgentSession implements SessionHost, OutboxSource {
   private allowByKey: { readonly key: string; readonly allow: AllowList } | undefined;
   private readonly sealed: SealedSession | undefined;
   private grants: AllowList | undefined;
+  private detachedAtMs: number | undefined;
 
   constructor(
     id: bigint,
@@ -98,6 +100,7 @@ export class AgentSession implements SessionHost, OutboxSource {
   attached(attach: Attach, hello: Hello): void {
     this.grants = attach.grants.targets === undefined ? undefined : new AllowList(attach.grants.targets);
     this.idleSinceMs = performance.now();
+    this.detachedAtMs = undefined;
     this.session.linkUp({
       maxMessageBytes: hello.maxMessageBytes,
       inFlightBytes: hello.inFlightBytes,
@@ -106,7 +109,13 @@ export class AgentSession implements SessionHost, OutboxSource {
     });
   }
 
+  /** How long the dialer has been away; 0 while it is there. */
+  get awaySeconds(): number {
+    return this.detachedAtMs === undefined ? 0 : (performance.now() - this.detachedAtMs) / 1000;
+  }
+
   detached(): void {
+    this.detachedAtMs ??= performance.now();
     this.idleSinceMs = performance.now();
     this.session.linkDown();
   }
@@ -189,6 +198,7 @@ export class AgentSession implements SessionHost, OutboxSource {
       return;
     }
     gone = new AbortController();
+    const dialledAtMs = performance.now();
     const reader = new SpliceReader();
     try {
       const policy = { node, allow: this.allowFor(key), grants: this.grants };
@@ -202,10 +212,15 @@ export class AgentSession implements SessionHost, OutboxSource {
         return;
       }
       meter.dialled('connected', seconds());
+      const connectedAtMs = performance.now();
       stream.accept({
         address: socket.remoteAddress ?? '',
         port: socket.remotePort ?? request.port,
         family: socket.remoteFamily === 'IPv6' ? 'IPv6' : 'IPv4',
+        timing: {
+          agentUs: microseconds(dialledAtMs - startedAtMs),
+          targetUs: microseconds(connectedAtMs - dialledAtMs),
+        },
       });
       log.debug({ event: 'stream-open', ...facts, address: socket.remoteAddress }, 'stream open');
       const since = performance.now();

@@ -270,13 +270,14 @@ class RunningAgent implements Agent {
       principal = attach.principal;
       const known = this.sessions.get(id);
       const session = known ?? this.begin(id, attach);
+      const awaySeconds = session.awaySeconds;
       if (session.principal !== attach.principal) {
         throw new FairleadError('ERR_PRINCIPAL', 'the session belongs to another principal');
       }
       this.attached.add(id);
       this.keeper.link?.sendControl(frameTypes.ATTACH, id);
       if (this.hello !== undefined) session.attached(attach, this.hello);
-      if (known !== undefined) this.settings.meter.sessionResumed();
+      if (known !== undefined) this.settings.meter.sessionResumed(awaySeconds);
     } catch (error) {
       if (!(error instanceof FairleadError)) throw error;
       this.attached.delete(id);
@@ -307,7 +308,7 @@ class RunningAgent implements Agent {
       this.forget(id, error),
     );
     this.sessions.set(id, session);
-    this.settings.meter.sessionBegan();
+    this.settings.meter.sessionBegan(session.session);
     this.log.info(
       { event: 'session-begin', session: formatSession(id), principal: attach.principal },
       'session',
@@ -360,7 +361,7 @@ class RunningAgent implements Agent {
     const session = this.sessions.get(id);
     if (session === undefined) return;
     this.sessions.delete(id);
-    this.settings.meter.sessionEnded(error.code);
+    this.settings.meter.sessionEnded(error.code, session.session);
     if (error.code === 'ERR_RATE_LIMIT') this.penalties.punish(session.principal, performance.now());
     this.recordSession(id, { event: 'session-closed', principal: session.principal, code: error.code });
     this.log.info({ event: 'session-end', session: formatSession(id), code: error.code }, 'session over');

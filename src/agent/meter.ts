@@ -1,5 +1,6 @@
 // What the agent tells whoever counts. Codes are from the closed list; nothing a dialer chooses gets here.
 
+import type { SessionCounts } from '../metrics/session-totals.ts';
 import type { ErrorCode, WireCode } from '../protocol/errors.ts';
 
 /** Bytes of one connection to a target, as a socket counts them. */
@@ -9,11 +10,11 @@ export interface Traffic {
 }
 
 export interface Meter {
-  sessionBegan(): void;
+  sessionBegan(session: SessionCounts): void;
   sessionRefused(code: ErrorCode): void;
-  sessionEnded(code: ErrorCode): void;
-  /** A dialer came back to its session on another link. */
-  sessionResumed(): void;
+  sessionEnded(code: ErrorCode, session: SessionCounts): void;
+  /** A dialer came back to its session on another link, having been away for so long. */
+  sessionResumed(seconds: number): void;
   dialled(outcome: 'connected' | WireCode, seconds: number): void;
   /** A connection to a target carries a stream. Call the answer at its end. */
   streaming(traffic: Traffic): () => void;

@@ -1,6 +1,7 @@
 // What an agent tells Prometheus.
 
 import { Metrics } from '../metrics/registry.ts';
+import { type SessionCounts, SessionTotals } from '../metrics/session-totals.ts';
 import type { ErrorCode, WireCode } from '../protocol/errors.ts';
 import type { Meter, Traffic } from './meter.ts';
 
@@ -26,6 +27,7 @@ export class AgentMetrics implements Meter {
   readonly #live = new Set<Traffic>();
   readonly #ended = { bytesRead: 0, bytesWritten: 0 };
   readonly #dialSeconds: (seconds: number) => void;
+  readonly #totals: SessionTotals;
   #sessions = 0;
   #resumes = 0;
   #agent: AgentFigures | undefined;
@@ -33,6 +35,7 @@ export class AgentMetrics implements Meter {
   constructor(version: string) {
     const metrics = new Metrics(version);
     this.metrics = metrics;
+    this.#totals = new SessionTotals(metrics);
     metrics.level('fairlead_connected', '1 while there is a link to the broker.', () =>
       this.#agent?.isConnected ? 1 : 0,
     );
@@ -92,7 +95,8 @@ export class AgentMetrics implements Meter {
     this.#agent = agent;
   }
 
-  sessionBegan(): void {
+  sessionBegan(session: SessionCounts): void {
+    this.#totals.began(session);
     this.#sessions++;
   }
 
@@ -100,11 +104,13 @@ export class AgentMetrics implements Meter {
     increment(this.#sessionsRefused, code);
   }
 
-  sessionEnded(code: ErrorCode): void {
+  sessionEnded(code: ErrorCode, session: SessionCounts): void {
+    this.#totals.ended(session);
     increment(this.#sessionsEnded, code);
   }
 
-  sessionResumed(): void {
+  sessionResumed(seconds: number): void {
+    this.#totals.resumed(seconds);
     this.#resumes++;
   }
 

@@ -37,6 +37,11 @@ export interface Counters {
   bytesFromDialers: number;
   messagesFromAgents: number;
   bytesFromAgents: number;
+  /** Handed on, and not what the broker itself says. */
+  messagesToAgents: number;
+  bytesToAgents: number;
+  messagesToDialers: number;
+  bytesToDialers: number;
   linksOpened: number;
   /** Times that a dialer was paused because its agent's link was full. */
   pauses: number;
@@ -57,6 +62,10 @@ export function newCounters(): Counters {
     bytesFromDialers: 0,
     messagesFromAgents: 0,
     bytesFromAgents: 0,
+    messagesToAgents: 0,
+    bytesToAgents: 0,
+    messagesToDialers: 0,
+    bytesToDialers: 0,
     linksOpened: 0,
     pauses: 0,
     dropped: {

@@ -1,7 +1,10 @@
 // What a broker on Node tells Prometheus.
 
+import { tellExpiry } from '../metrics/expiry.ts';
 import { Metrics } from '../metrics/registry.ts';
 import type { Intake } from './intake.ts';
+import type { BrokerLink } from './link.ts';
+import { type NatsFigures, tellNats } from './nats/figures.ts';
 import type { Relay } from './relay.ts';
 
 export interface BrokerFigures {
@@ -10,11 +13,16 @@ export interface BrokerFigures {
   readonly intake: Intake;
   readonly pressure: { readonly bufferedBytes: number; readonly isHigh: boolean };
   readonly isDraining: () => boolean;
+  /** Where there are other replicas. */
+  readonly nats?: (() => NatsFigures) | undefined;
+  /** When the server's certificate ends, in milliseconds since the epoch; absent: it has none. */
+  readonly certificateEndsAt?: (() => number) | undefined;
 }
 
-export function brokerMetrics({ version, relay, intake, pressure, isDraining }: BrokerFigures): Metrics {
+export function brokerMetrics(figures: BrokerFigures): Metrics {
+  const { version, relay, intake, pressure, isDraining, nats, certificateEndsAt } = figures;
   const metrics = new Metrics(version);
-  const { counters, switchboard } = relay;
+  const { counters, switchboard, backPressure } = relay;
   metrics.gauge('fairlead_links', 'Links that are open, by kind of peer.', 'kind', () => ({
     agent: count(switchboard.agents()),
     dial: switchboard.sessionCount,
@@ -51,6 +59,16 @@ export function brokerMetrics({ version, relay, intake, pressure, isDraining }: 
     dial: counters.bytesFromDialers,
   }));
   metrics.totals(
+    'fairlead_sent_messages_total',
+    'Messages handed on, by kind of peer; what the broker itself says is not among them.',
+    'to',
+    () => ({ agent: counters.messagesToAgents, dial: counters.messagesToDialers }),
+  );
+  metrics.totals('fairlead_sent_bytes_total', 'Bytes of messages handed on.', 'to', () => ({
+    agent: counters.bytesToAgents,
+    dial: counters.bytesToDialers,
+  }));
+  metrics.totals(
     'fairlead_dropped_messages_total',
     'Messages not passed on, by reason.',
     'reason',
@@ -61,6 +79,29 @@ export function brokerMetrics({ version, relay, intake, pressure, isDraining }: 
     "Times that a dialer was paused because its agent's link was full.",
     () => counters.pauses,
   );
+  metrics.totals(
+    'fairlead_back_pressure_seconds_total',
+    'Time for which links were full ("agent") or not read from because one was ("dial"), over all of them.',
+    'kind',
+    () => ({ agent: backPressure.full.seconds, dial: backPressure.paused.seconds }),
+  );
+  metrics.gauge('fairlead_back_pressure_links', 'Links that are so now.', 'kind', () => ({
+    agent: backPressure.full.running,
+    dial: backPressure.paused.running,
+  }));
+  metrics.gauge(
+    'fairlead_queued_bytes',
+    'Bytes that wait for peers to read, by kind of peer.',
+    'kind',
+    () => ({
+      agent: queues(switchboard.links(), 'agent').sum,
+      dial: queues(switchboard.links(), 'dial').sum,
+    }),
+  );
+  metrics.gauge('fairlead_longest_queue_bytes', 'Of these, on the link with the most.', 'kind', () => ({
+    agent: queues(switchboard.links(), 'agent').most,
+    dial: queues(switchboard.links(), 'dial').most,
+  }));
   metrics.level(
     'fairlead_buffered_bytes',
     'Bytes that wait for peers to read, over all links.',
@@ -83,7 +124,21 @@ export function brokerMetrics({ version, relay, intake, pressure, isDraining }: 
     'limit',
     () => intake.refused,
   );
+  if (nats !== undefined) tellNats(metrics, nats);
+  if (certificateEndsAt !== undefined) tellExpiry(metrics, certificateEndsAt);
   return metrics;
+}
+
+/** What waits on the links of one kind. */
+function queues(links: Iterable<BrokerLink>, kind: BrokerLink['tag']['kind']): { sum: number; most: number } {
+  const waiting = { sum: 0, most: 0 };
+  for (const link of links) {
+    if (link.tag.kind !== kind) continue;
+    const bytes = link.bufferedBytes();
+    waiting.sum += bytes;
+    waiting.most = Math.max(waiting.most, bytes);
+  }
+  return waiting;
 }
 
 function count(things: Iterable<unknown>): number {

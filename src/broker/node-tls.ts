@@ -1,6 +1,6 @@
 // TLS at the broker on Node: the server's certificate, replaced while links are open. Decides nothing about who calls.
 
-import { randomBytes } from 'node:crypto';
+import { randomBytes, X509Certificate } from 'node:crypto';
 import type { RequestListener, Server } from 'node:http';
 import { createServer, type ServerOptions } from 'node:https';
 import type { SecureContextOptions } from 'node:tls';
@@ -57,6 +57,16 @@ export function createTlsServer(
   clients?.watch(server);
   server.once('close', () => forget?.());
   return server;
+}
+
+/** When the certificate that `server` shows ends, in milliseconds since the epoch, whichever it is by then. */
+export function certificateEndsAt(tls: ServerTls, server: Server): () => number {
+  let endsAt = Date.parse(new X509Certificate(tls.cert).validTo);
+  const forget = tls.onChanged?.(({ expiresAt }) => {
+    endsAt = expiresAt;
+  });
+  server.once('close', () => forget?.());
+  return () => endsAt;
 }
 
 function secureContext({ cert, key, ca }: ServerTls | CertificateMaterial): SecureContextOptions {

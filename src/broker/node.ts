@@ -26,7 +26,7 @@ import { brokerMetrics } from './metrics.ts';
 import { NatsReplicas } from './nats/nats-replicas.ts';
 import { NodeLink } from './node-link.ts';
 import { type BrokerOptions, type BrokerSettings, issuersOf, logOf, parseSettings } from './node-options.ts';
-import { createTlsServer } from './node-tls.ts';
+import { certificateEndsAt, createTlsServer } from './node-tls.ts';
 import { Upgrader } from './node-upgrade.ts';
 import { Pressure } from './pressure.ts';
 import { Refusal } from './refusal.ts';
@@ -131,7 +131,15 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   let metrics: Metrics | undefined;
   // Made when first asked for: measuring the event loop is not free.
   const figures = () => {
-    metrics ??= brokerMetrics({ version: settings.version, relay, intake, pressure, isDraining });
+    metrics ??= brokerMetrics({
+      version: settings.version,
+      relay,
+      intake,
+      pressure,
+      isDraining,
+      nats: replicas && (() => replicas.figures),
+      certificateEndsAt: options.tls && certificateEndsAt(options.tls, server),
+    });
     return metrics;
   };
   const server = createHttpServer(options, settings, certificates, async (request, { incoming }) => {

@@ -32,7 +32,7 @@ export class Relay {
   readonly #options: RelayOptions;
   /** Where dial links are taken whose agent is not here; undefined: there is nowhere else. */
   replicas: Replicas | undefined;
-  readonly #backPressure: BackPressure;
+  readonly backPressure: BackPressure;
   readonly #pairing: Pairing;
   readonly #control: ControlChannel;
   /** What each session may have in flight, as was last told. */
@@ -46,8 +46,8 @@ export class Relay {
     this.#maxMessageBytes = options.maxMessageBytes;
     this.#inFlightBytes = this.#share();
     const cut = this.#cut.bind(this);
-    this.#backPressure = new BackPressure(switchboard, this.counters, options);
-    this.#pairing = new Pairing(this, options, this.#backPressure, cut);
+    this.backPressure = new BackPressure(switchboard, this.counters, options);
+    this.#pairing = new Pairing(this, options, this.backPressure, cut);
     this.#control = new ControlChannel(options, this.#pairing, cut);
   }
 
@@ -110,7 +110,7 @@ export class Relay {
 
   /** The engine has handed to the network what was queued on this link. */
   drained(link: BrokerLink): void {
-    if (isAgentLink(link)) this.#backPressure.drained(link);
+    if (isAgentLink(link)) this.backPressure.drained(link);
   }
 
   /** The link has ended, whoever ended it. May be called more than once. */
@@ -130,7 +130,7 @@ export class Relay {
   stranded(link: DialLink): void {
     if (link.tag.state === 'carried') {
       link.tag.state = 'waiting';
-      this.#backPressure.release(link);
+      this.backPressure.release(link);
       link.saveTag();
     }
     if (link.tag.state === 'waiting') this.undelivered(link, link.tag.sessionHigh, link.tag.sessionLow);
@@ -139,8 +139,7 @@ export class Relay {
   /** For {@link Replicas}: a message for the peer of a carried link, checked by the replica that has its agent. */
   deliver(link: DialLink, message: Uint8Array): void {
     if (link.tag.state === 'closed') return;
-    link.send(message);
-    this.#checkReader(link);
+    this.#toDialer(link, message);
   }
 
   /** For {@link Replicas}: the replica that has the agent ends the link. */
@@ -242,8 +241,8 @@ export class Relay {
     // Sessions survive a lost message; a process does not survive a queue without an end.
     if (agent.tag.congested && agent.bufferedBytes() > this.#options.agentLimitBytes)
       this.#drop('agent-overloaded');
-    else agent.send(message);
-    this.#backPressure.check(link, agent);
+    else this.#toAgent(agent, message);
+    this.backPressure.check(link, agent);
   }
 
   #fromAgent(link: AgentLink, message: Uint8Array, high: number, low: number): void {
@@ -260,11 +259,19 @@ export class Relay {
       this.#drop('not-accepted');
       return;
     }
-    dialer.send(message);
-    this.#checkReader(dialer);
+    this.#toDialer(dialer, message);
   }
 
-  #checkReader(dialer: DialLink): void {
+  #toAgent(agent: AgentLink, message: Uint8Array): void {
+    this.counters.messagesToAgents++;
+    this.counters.bytesToAgents += message.length;
+    agent.send(message);
+  }
+
+  #toDialer(dialer: DialLink, message: Uint8Array): void {
+    this.counters.messagesToDialers++;
+    this.counters.bytesToDialers += message.length;
+    dialer.send(message);
     if (dialer.bufferedBytes() > this.#options.inFlightBytes + this.#options.slowReaderSlackBytes)
       this.#cut(dialer, closeCodes.slowReader, 'too much is waiting for this link to read');
   }
@@ -283,6 +290,7 @@ export class Relay {
     // One that was refused, or ended before it was opened, is nobody's agent or dialer: nobody is told.
     const wasPaired = this.switchboard.remove(link);
     countClosed(this.counters, code);
+    this.backPressure.left(link);
     this.#options.log.info(
       { event: 'link-closed', ...describeLink(link), code, reason: bounded(reason) },
       'link closed',

@@ -10,13 +10,16 @@ import {
   type Credentials,
   checkAddress,
   type GatewayAddress,
+  GatewayMetrics,
   gatewayDefaults,
   longestSocketPath,
   parseCredentials,
   startGateway,
 } from '../gateway/index.ts';
+import { tellExpiry } from '../metrics/expiry.ts';
+import { type MetricsListener, serveMetrics } from '../metrics/listener.ts';
 import { FairleadError } from '../protocol/errors.ts';
-import { parseListen } from './address.ts';
+import { formatAddress, type HostPort, parseListen } from './address.ts';
 import { openCertificate } from './certificate.ts';
 import { addBrokerOptions, type BrokerOptions, brokerAccess, warnIfWorldReadable } from './credentials.ts';
 import { parseSeconds } from './duration.ts';
@@ -38,6 +41,7 @@ interface GatewayCommandOptions extends BrokerOptions, E2eDialFlags, LogOptions,
   readonly dialTimeout: number;
   readonly maxConnections: number;
   readonly drain: number;
+  readonly metrics?: HostPort;
 }
 
 export function addGatewayCommand(program: Command): void {
@@ -86,6 +90,11 @@ export function addGatewayCommand(program: Command): void {
       new Option('--drain <seconds>', 'how long open connections may go on after SIGTERM')
         .argParser(parseSeconds)
         .default(30),
+    )
+    .option(
+      '--metrics <address>',
+      'HOST:PORT to serve /metrics on, to whoever asks (default: nowhere)',
+      parseListen,
     )
     .addHelpText(
       'after',
@@ -171,8 +180,14 @@ async function runGateway(options: GatewayCommandOptions): Promise<void> {
   const dialTimeoutMs = options.dialTimeout * 1000;
   const access = await brokerAccess(options, log);
   const proxy = await openProxy(options, access, log);
-  const broker = connect({ ...access, ...(await e2eDialing(options, log)), dialTimeoutMs });
+  const meter = options.metrics && new GatewayMetrics(version);
+  const broker = connect({ ...access, meter, ...(await e2eDialing(options, log)), dialTimeoutMs });
+  let metrics: MetricsListener | undefined;
   try {
+    if (meter !== undefined && options.metrics !== undefined) {
+      if (certificate !== undefined) tellExpiry(meter.metrics, () => certificate.value().expiresAt);
+      metrics = await serveMetrics(options.metrics, meter.metrics);
+    }
     const gateway = await startGateway({
       broker,
       httpConnect,
@@ -185,11 +200,14 @@ async function runGateway(options: GatewayCommandOptions): Promise<void> {
       dialTimeoutMs,
       maxConnections,
       log,
+      meter,
     }).catch((error: unknown) => {
       // The flags were checked before: what is left is the state of the machine.
       throw error instanceof FairleadError ? new Failure(error.message) : error;
     });
-    log.info({ listen: gateway.addresses }, 'ready');
+    const listen = [...gateway.addresses];
+    if (metrics !== undefined) listen.push(formatAddress(metrics.address.address, metrics.address.port));
+    log.info({ listen }, 'ready');
     const signal = await firstSignal();
     log.info({ signal, seconds: options.drain }, 'draining');
     await gateway.drain(options.drain * 1000);
@@ -197,6 +215,7 @@ async function runGateway(options: GatewayCommandOptions): Promise<void> {
     certificate?.close();
     credentials?.close();
     proxy?.credentials.close();
+    await metrics?.close();
     await broker.close();
   }
 }

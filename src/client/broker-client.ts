@@ -30,6 +30,7 @@ import {
   parsePing,
   type StatusOptions,
 } from './connect-options.ts';
+import { noMeter } from './meter.ts';
 import { NodeSession, returnGraceMs } from './node-session.ts';
 import { ProcessHold } from './process-hold.ts';
 import type { RoundTrip } from './round-trips.ts';
@@ -258,6 +259,7 @@ class SharedSessions implements BrokerClient {
       links: linksTo(this.#settings),
       resumeWindowMs: this.#settings.resumeWindowMs,
       idleLinkMs: this.#settings.idleLinkMs,
+      meter: this.#settings.meter ?? noMeter,
       // An agent that was here a moment ago is probably on its way back, as when the broker restarts.
       graceMs: current?.isAway === true ? returnGraceMs : 0,
       ended: () => {

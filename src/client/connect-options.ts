@@ -4,6 +4,7 @@ import * as z from 'zod';
 import { type E2eDialerOptions, e2eDialerSchema } from '../e2e/options.ts';
 import type { BrokerAccess, ClientCertificate } from '../link/broker-access.ts';
 import { FairleadError } from '../protocol/errors.ts';
+import type { ClientMeter } from './meter.ts';
 
 /** Where the broker is and who calls, and how long to wait. */
 export interface ConnectOptions extends BrokerAccess {
@@ -18,6 +19,8 @@ export interface ConnectOptions extends BrokerAccess {
    * targets. There is no fall-back to streams that are not encrypted. Default: none are.
    */
   readonly e2e?: E2eDialerOptions | undefined;
+  /** Counts what happens to sessions. Default: nobody. */
+  readonly meter?: ClientMeter | undefined;
   /** Closes everything when aborted. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -76,6 +79,7 @@ const connectFields = z.object({
   idleLinkMs: z.number().min(0).max(dayMs).default(30_000),
   dialTimeoutMs: z.number().min(1).max(dayMs).default(10_000),
   e2e: e2eDialerSchema.optional(),
+  meter: z.custom<ClientMeter>((it) => typeof it === 'object' && it !== null).optional(),
   signal: z.instanceof(AbortSignal).optional(),
 });
 

@@ -19,6 +19,7 @@ import { frameTypes } from '../protocol/frame.ts';
 import type { OpenRequest, SealedRequest } from '../protocol/open.ts';
 import { type PathLimits, Session } from '../protocol/session.ts';
 import type { Stream, StreamHandler } from '../protocol/stream.ts';
+import type { ClientMeter } from './meter.ts';
 import { PendingDial } from './pending-dial.ts';
 import { type RoundTrip, RoundTrips } from './round-trips.ts';
 import type { OuterSession } from './sealed-streams.ts';
@@ -28,6 +29,7 @@ export interface NodeSessionOptions {
   readonly links: LinkMaker;
   readonly resumeWindowMs: number;
   readonly idleLinkMs: number;
+  readonly meter: ClientMeter;
   /** How long an agent that is not there may take to appear before dials fail, in ms; 0 for not at all. */
   readonly graceMs: number;
   /** Once, when the session is of no more use to anyone. */
@@ -75,6 +77,8 @@ export class NodeSession implements OuterSession {
   /** The broker said that the agent is gone, and nothing was heard of the agent since. */
   #agentIsGone = false;
   #linkWasUp = false;
+  /** Since when a session that was there has been without its agent. */
+  #awaySinceMs: number | undefined;
   #lastError: FairleadError | undefined;
   #idleSinceMs: number | undefined;
 
@@ -98,6 +102,7 @@ export class NodeSession implements OuterSession {
       },
       { resumeWindowMs: options.resumeWindowMs },
     );
+    options.meter.sessionBegan(this.#session);
     const high = Number(this.#id >> 32n);
     const low = Number(this.#id & 0xffffffffn);
     this.#keeper = new LinkKeeper(options.links, '/v1/dial', () => this.#query(), {
@@ -178,6 +183,7 @@ export class NodeSession implements OuterSession {
   // ── the link ─────────────────────────────────────────────────────────────────────────────────────
 
   #linkUp(link: BrokerLink, hello: Hello): void {
+    if (!this.#linkWasUp) this.#options.meter.linkChanged(1);
     this.#linkWasUp = true;
     this.#agentIsGone = false;
     const { maxMessageBytes, inFlightBytes, messagesAreDear = false, packBulk } = hello;
@@ -194,6 +200,8 @@ export class NodeSession implements OuterSession {
     this.#lastError = error;
     const linkWasUp = this.#linkWasUp;
     this.#linkWasUp = false;
+    if (linkWasUp) this.#options.meter.linkChanged(-1);
+    this.#lostAgent();
     this.#roundTrips.fail(error);
     switch (error.code) {
       case 'ERR_UNAUTHORIZED':
@@ -256,6 +264,10 @@ export class NodeSession implements OuterSession {
     clearTimeout(this.#graceTimer);
     this.#graceTimer = undefined;
     if (this.#phase === 'fresh' || this.#phase === 'away') this.#phase = 'attached';
+    if (this.#awaySinceMs !== undefined) {
+      this.#options.meter.sessionResumed((performance.now() - this.#awaySinceMs) / 1000);
+      this.#awaySinceMs = undefined;
+    }
     if (this.#agentIsGone && this.#path !== undefined) {
       this.#agentIsGone = false;
       this.#session.linkUp(this.#path);
@@ -263,9 +275,14 @@ export class NodeSession implements OuterSession {
     this.#roundTrips.pathOpened();
   }
 
+  #lostAgent(): void {
+    if (this.#phase === 'attached' || this.#phase === 'draining') this.#awaySinceMs ??= performance.now();
+  }
+
   #agentGone(): void {
     this.#agentIsGone = true;
     this.#session.linkDown();
+    this.#lostAgent();
     this.#roundTrips.fail(this.#unserved());
     if (this.#phase === 'attached') this.#phase = 'away';
     if (this.#phase !== 'fresh') {
@@ -326,6 +343,8 @@ export class NodeSession implements OuterSession {
     this.#outbox.use(undefined);
     this.#keeper.close();
     this.#roundTrips.fail(new FairleadError('ERR_SESSION_LOST', 'the agent has ended the session'));
+    if (this.#linkWasUp) this.#options.meter.linkChanged(-1);
+    this.#options.meter.sessionEnded(this.#session);
     this.#options.ended();
   }
 }

@@ -3,17 +3,20 @@
 import type { Socket } from 'node:net';
 import type { Front } from './front.ts';
 import { lastAnswer } from './last-answer.ts';
+import type { GatewayMeter, TurnedAway } from './meter.ts';
 
 export class Connections {
   /** Served at once. */
   readonly max: number;
+  readonly #meter: GatewayMeter;
   readonly #open = new Set<Socket>();
   /** Those that are only told that there is no room. */
   readonly #turnedAway = new Set<Socket>();
   readonly #whenEmpty = new Set<() => void>();
 
-  constructor(max: number) {
+  constructor(max: number, meter: GatewayMeter) {
     this.max = max;
+    this.#meter = meter;
   }
 
   /** Those being served and those being turned away. */
@@ -24,14 +27,16 @@ export class Connections {
   /** To be served, or to be told that there is no room. */
   admit(socket: Socket, front: Front): void {
     if (this.#open.size >= this.max) {
-      this.turnAway(socket, front.fullAnswer);
+      this.turnAway(socket, 'full', front.fullAnswer);
       return;
     }
     this.#keep(socket, this.#open);
+    socket.once('close', this.#meter.connected(front.name));
     front.serve(socket);
   }
 
-  turnAway(socket: Socket, answer: Buffer): void {
+  turnAway(socket: Socket, why: TurnedAway, answer: Buffer): void {
+    this.#meter.turnedAway(why);
     this.#keep(socket, this.#turnedAway);
     lastAnswer(socket, answer);
   }

@@ -6,6 +6,7 @@ import { FairleadError } from '../protocol/errors.ts';
 import type { Credentials } from './credentials.ts';
 import type { GatewayLog } from './gateway-log.ts';
 import type { GatewayAddress, ServerCertificate } from './listener.ts';
+import type { GatewayMeter } from './meter.ts';
 import type { ProxyOptions } from './proxy/proxy-paths.ts';
 
 export interface GatewayOptions {
@@ -37,6 +38,8 @@ export interface GatewayOptions {
    */
   readonly serverFirstGraceMs?: number;
   readonly log?: GatewayLog;
+  /** Counts what happens. Default: nobody. */
+  readonly meter?: GatewayMeter | undefined;
 }
 
 export const gatewayDefaults = {

@@ -8,6 +8,8 @@ import { silentLog } from './gateway-log.ts';
 import { type GatewayOptions, parseSettings } from './gateway-options.ts';
 import { HttpConnectFront } from './http-connect.ts';
 import { type GatewayAddress, type Listener, openListener } from './listener.ts';
+import { type DialingFront, noMeter } from './meter.ts';
+import { MeteredDialer } from './metered-dialer.ts';
 import { ProxyPaths } from './proxy/proxy-paths.ts';
 import { RoutedDialer } from './routed-dialer.ts';
 import { StatusSource } from './shown-status.ts';
@@ -41,18 +43,24 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     credentials,
     log = silentLog,
     version = 'dev',
+    meter = noMeter,
   } = options;
   const { dialTimeoutMs, headTimeoutMs, maxConnections, serverFirstGraceMs } = parseSettings(options);
-  const connections = new Connections(maxConnections);
+  const connections = new Connections(maxConnections, meter);
   const dialer = new CountedDialer(new RoutedDialer(broker, dialTimeoutMs));
-  const context = { dialer, log, serverFirstGraceMs, headTimeoutMs };
+  const contextOf = (front: DialingFront) => ({
+    dialer: new MeteredDialer(dialer, front, meter),
+    log,
+    headTimeoutMs,
+    countRefused: (code: string) => meter.refused(front, code),
+  });
   // A socket's file and a client's certificate say who it is; on a plain port it is whoever has a password.
   const connectFronts = frontsFor(
-    (asked) => new HttpConnectFront({ ...context, credentials: asked }),
+    (asked) => new HttpConnectFront({ ...contextOf('http-connect'), serverFirstGraceMs, credentials: asked }),
     credentials,
   );
   const socksFronts = frontsFor(
-    (asked) => new Socks5Front({ ...context, serverFirstGraceMs: 0, credentials: asked }),
+    (asked) => new Socks5Front({ ...contextOf('socks5'), serverFirstGraceMs: 0, credentials: asked }),
     credentials,
   );
   if (socks5.some(({ kind }) => kind === 'tls'))
@@ -70,9 +78,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const proxy =
     options.proxy &&
     new ProxyPaths(options.proxy, {
-      dialer,
-      log,
-      headTimeoutMs,
+      ...contextOf('proxy'),
       maxConnections,
       acceptsBasic: credentials && ((header) => acceptsBasic(credentials, header)),
     });

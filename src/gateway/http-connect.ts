@@ -23,6 +23,7 @@ export interface HttpConnectOptions extends TunnelContext {
 }
 
 export class HttpConnectFront implements Front {
+  readonly name = 'http-connect';
   readonly fullAnswer = refusal(
     refused(503, 'ERR_RATE_LIMIT', 'the gateway has as many connections as it may'),
   );
@@ -67,6 +68,7 @@ export class HttpConnectFront implements Front {
         'ERR_UNAUTHORIZED',
         'the gateway wants a user and a password that it knows',
       );
+      this.#options.countRefused(outcome.code);
       lastAnswer(
         socket,
         refusal(outcome, { 'Proxy-Authenticate': 'Basic realm="fairlead", charset="UTF-8"' }),
@@ -80,7 +82,9 @@ export class HttpConnectFront implements Front {
         this.#options,
       );
     } catch (error) {
-      lastAnswer(socket, refusal(outcomeOf(error)));
+      const outcome = outcomeOf(error);
+      this.#options.countRefused(outcome.code);
+      lastAnswer(socket, refusal(outcome));
     }
   }
 
@@ -107,6 +111,7 @@ export class HttpConnectFront implements Front {
 
   #refuse(socket: Socket, outcome: Outcome, headers: Readonly<Record<string, string>> = {}): void {
     if (!this.#headCame(socket)) return;
+    this.#options.countRefused(outcome.code);
     lastAnswer(socket, refusal(outcome, headers));
   }
 }

@@ -151,7 +151,7 @@ function createMutualTlsServer(
       { event: 'client-refused', from: socket.remoteAddress, reason: why },
       'a TLS client was refused',
     );
-    connections.turnAway(socket, refusal(refused(403, 'ERR_FORBIDDEN', why)));
+    connections.turnAway(socket, 'client-certificate', refusal(refused(403, 'ERR_FORBIDDEN', why)));
   });
   server.on('tlsClientError', (error, socket) => {
     // Everyday where a port is scanned; who owns the client needs to find it all the same.

@@ -2,6 +2,7 @@
 // left at the latest when the handshake's time is over.
 
 import type { Socket } from 'node:net';
+import type { ErrorCode } from '../protocol/errors.ts';
 import type { Credentials } from './credentials.ts';
 import type { Front } from './front.ts';
 import { lastAnswer } from './last-answer.ts';
@@ -27,6 +28,7 @@ export interface Socks5Options extends TunnelContext {
 }
 
 export class Socks5Front implements Front {
+  readonly name = 'socks5';
   /** Nothing that SOCKS5 could say before the client has spoken. */
   readonly fullAnswer = Buffer.alloc(0);
   readonly #options: Socks5Options;
@@ -93,7 +95,7 @@ class Handshake {
         const given = this.#take(readCredentials(this.#bytes), () => credentialsAnswer(false));
         if (given === undefined) return false;
         if (this.#options.credentials?.accept(given.user, given.password) !== true) {
-          this.#refuse(credentialsAnswer(false), 'a user or password that is not known');
+          this.#refuse(credentialsAnswer(false), 'ERR_UNAUTHORIZED', 'a user or password that is not known');
           return false;
         }
         this.#phase = 'request';
@@ -113,7 +115,11 @@ class Handshake {
   #choose(methods: ReadonlySet<number>): boolean {
     const wanted = this.#options.credentials === undefined ? socksMethods.none : socksMethods.password;
     if (!methods.has(wanted)) {
-      this.#refuse(methodChosen(socksMethods.noneAcceptable), 'no method that is offered here');
+      this.#refuse(
+        methodChosen(socksMethods.noneAcceptable),
+        'ERR_UNAUTHORIZED',
+        'no method that is offered here',
+      );
       return false;
     }
     this.#phase = wanted === socksMethods.none ? 'request' : 'credentials';
@@ -124,7 +130,7 @@ class Handshake {
   #take<T>(parsed: Parsed<T>, answer: (reply: number) => Buffer): T | undefined {
     if (parsed.kind === 'more') return undefined;
     if (parsed.kind === 'malformed') {
-      this.#refuse(answer(parsed.reply), parsed.why);
+      this.#refuse(answer(parsed.reply), 'ERR_PROTOCOL', parsed.why);
       return undefined;
     }
     this.#bytes = this.#bytes.subarray(parsed.bytes);
@@ -146,8 +152,9 @@ class Handshake {
     );
   }
 
-  #refuse(answer: Buffer, why: string): void {
+  #refuse(answer: Buffer, code: ErrorCode, why: string): void {
     this.#finish();
+    this.#options.countRefused(code);
     this.#options.log.info({ event: 'socks5-refused', reason: why }, 'connection refused');
     lastAnswer(this.#socket, answer);
   }

@@ -28,6 +28,7 @@ export interface StatusFrontOptions {
 }
 
 export class StatusFront implements Front {
+  readonly name = 'status';
   readonly fullAnswer = refusal(
     refused(503, 'ERR_RATE_LIMIT', 'the gateway has as many connections as it may'),
   );

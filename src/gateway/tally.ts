@@ -5,6 +5,7 @@ import type { StreamSocket } from '../client/index.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import type { GatewayFrontStatus } from '../protocol/status.ts';
 import type { Front } from './front.ts';
+import type { FrontName } from './meter.ts';
 import type { GatewayTarget, TargetDialer } from './target-dialer.ts';
 
 /** A front at one address, and how many it serves there. */
@@ -16,6 +17,10 @@ export class CountedFront implements Front {
   constructor(kind: GatewayFrontStatus['kind'], front: Front) {
     this.kind = kind;
     this.#front = front;
+  }
+
+  get name(): FrontName {
+    return this.#front.name;
   }
 
   get fullAnswer(): Buffer {

@@ -14,6 +14,8 @@ import { WaitingClient } from './waiting-client.ts';
 export interface TunnelContext {
   readonly dialer: TargetDialer;
   readonly log: GatewayLog;
+  /** Counts a request that was not served, by the code that its client was told. */
+  readonly countRefused: (code: string) => void;
   /** How long a target's first bytes wait for a client that has not spoken, in ms. */
   readonly serverFirstGraceMs: number;
 }
@@ -54,6 +56,7 @@ export async function serveTunnel(request: TunnelRequest, context: TunnelContext
       return;
     }
     const outcome = outcomeOf(error);
+    context.countRefused(outcome.code);
     if (outcome.status === 500)
       log.error({ event: 'tunnel-failed', ...facts, error: String(error) }, 'a dial failed');
     else {

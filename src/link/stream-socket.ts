@@ -3,7 +3,7 @@
 
 import { Duplex } from 'node:stream';
 import { FairleadError, type WireCode } from '../protocol/errors.ts';
-import type { RemoteAddress } from '../protocol/open.ts';
+import type { DialTiming, RemoteAddress } from '../protocol/open.ts';
 import type { StreamHandler } from '../protocol/stream.ts';
 import { InboundQueue } from './inbound-queue.ts';
 import { OutboundQueue, type SegmentSink } from './outbound-queue.ts';
@@ -42,6 +42,8 @@ export class StreamSocket extends Duplex {
   readonly localAddress: string | undefined = undefined;
   readonly localPort: number | undefined = undefined;
   readonly localFamily: string | undefined = undefined;
+  /** What the agent and the target took of the dial, as the agent says; undefined until connected, and where it does not. */
+  dialTiming: DialTiming | undefined;
   bytesRead = 0;
   /** The timeout in force in milliseconds, or undefined. */
   timeout: number | undefined;
@@ -231,6 +233,7 @@ export class StreamSocket extends Duplex {
     this.remoteAddress = remote.address;
     this.remotePort = remote.port;
     this.remoteFamily = remote.family;
+    this.dialTiming = remote.timing;
     this.#timer?.refresh();
     this.emit('connect');
     this.emit('ready');

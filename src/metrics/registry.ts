@@ -6,12 +6,23 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 /** Counts by the one label that tells them apart. */
 export type Counts = Readonly<Record<string, number>>;
 
+/** The values of several labels, and the count. */
+export type Row = readonly [values: readonly string[], count: number];
+
+/** Gauges of prom-client's that are named as counters are; the same without `_total` tells them by type. */
+const misnamed = [
+  'nodejs_active_handles_total',
+  'nodejs_active_requests_total',
+  'nodejs_active_resources_total',
+];
+
 export class Metrics {
   readonly #registry = new Registry();
 
   /** Figures of the process and its event loop come with every one. */
   constructor(version: string) {
     collectDefaultMetrics({ register: this.#registry });
+    for (const name of misnamed) this.#registry.removeSingleMetric(name);
     this.gauge('fairlead_build_info', 'Always 1; the label tells which build this is.', 'version', () => ({
       [version]: 1,
     }));
@@ -64,6 +75,21 @@ export class Metrics {
     });
   }
 
+  /** Like {@link totals}, told apart by several labels, in the order of `labels`. */
+  table(name: string, help: string, labels: readonly string[], read: () => Iterable<Row>): void {
+    new Counter({
+      name,
+      help,
+      labelNames: [...labels],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const [values, count] of read())
+          this.inc(Object.fromEntries(labels.map((label, i) => [label, values[i] ?? ''])), count);
+      },
+    });
+  }
+
   level(name: string, help: string, read: () => number): void {
     new Gauge({
       name,
@@ -79,6 +105,25 @@ export class Metrics {
   histogram(name: string, help: string, buckets: readonly number[]): (value: number) => void {
     const histogram = new Histogram({ name, help, buckets: [...buckets], registers: [this.#registry] });
     return (value) => histogram.observe(value);
+  }
+
+  /** As {@link histogram}, by the one label that tells them apart; each of `values` is there from the beginning. */
+  histograms<Value extends string>(
+    name: string,
+    help: string,
+    label: string,
+    values: readonly Value[],
+    buckets: readonly number[],
+  ): (which: Value, value: number) => void {
+    const histogram = new Histogram({
+      name,
+      help,
+      labelNames: [label],
+      buckets: [...buckets],
+      registers: [this.#registry],
+    });
+    for (const value of values) histogram.zero({ [label]: value });
+    return (which, value) => histogram.observe({ [label]: which }, value);
   }
 }
 

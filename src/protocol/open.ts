@@ -17,12 +17,25 @@ export interface SealedRequest {
   readonly e2e: number;
 }
 
+/** What the agent's side took of a dial, in whole microseconds, by the agent's own clock. */
+export interface DialTiming {
+  /** From the arrival of OPEN to ACCEPT, without what the target took. */
+  readonly agentUs: number;
+  /** Resolution and connect. */
+  readonly targetUs: number;
+}
+
 /** The address that the agent connected to. */
 export interface RemoteAddress {
   readonly address: string;
   readonly port: number;
   readonly family: 'IPv4' | 'IPv6';
+  /** Agents of before do not say. */
+  readonly timing?: DialTiming | undefined;
 }
+
+/** Ten minutes: no dial that anybody waits for takes as long. */
+const longestUs = 600_000_000;
 
 const port = z.int().check(z.minimum(1), z.maximum(65_535));
 const host = z.string().check(z.minLength(1), z.maxLength(255));
@@ -31,11 +44,18 @@ const openSchema = z.union([
   z.object({ host, port, e2e: z.optional(z.never()) }),
   z.strictObject({ e2e: z.int().check(z.minimum(1), z.maximum(255)) }),
 ]);
+const duration = z.int().check(z.minimum(0), z.maximum(longestUs));
 const acceptSchema = z.object({
   address: z.string().check(z.maxLength(255)),
   port: z.int().check(z.minimum(0), z.maximum(65_535)),
   family: z.enum(['IPv4', 'IPv6']),
+  timing: z.optional(z.object({ agentUs: duration, targetUs: duration })),
 });
+
+/** A time as {@link DialTiming} has it. */
+export function microseconds(ms: number): number {
+  return Math.min(Math.max(0, Math.round(ms * 1000)), longestUs);
+}
 
 const encoder = new TextEncoder();
 

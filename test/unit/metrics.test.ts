@@ -107,10 +107,12 @@ test('a metrics address that cannot be had ends the broker before it began, and 
 test("an agent's figures: sessions, dials by outcome and time, bytes of live and ended streams, resets", async () => {
   const meter = new AgentMetrics('1.2.3');
   meter.watch({ sessionCount: 3, streamCount: 5, isConnected: true, bufferedBytes: 7 });
-  meter.sessionBegan();
+  const session = { counters: { resyncs: 1, gaps: 2, duplicates: 3, resentBytes: 4 } };
+  meter.sessionBegan(session);
+  meter.sessionBegan({ counters: { resyncs: 10, gaps: 20, duplicates: 30, resentBytes: 40 } });
   meter.sessionRefused('ERR_PRINCIPAL');
-  meter.sessionEnded('ERR_RATE_LIMIT');
-  meter.sessionResumed();
+  meter.sessionEnded('ERR_RATE_LIMIT', session);
+  meter.sessionResumed(0.2);
   meter.dialled('connected', 0.02);
   meter.dialled('ECONNREFUSED', 0.001);
   meter.streamReset('ECONNRESET');
@@ -127,7 +129,13 @@ test("an agent's figures: sessions, dials by outcome and time, bytes of live and
     fairlead_sessions: 3,
     fairlead_streams: 5,
     fairlead_buffered_bytes: 7,
-    fairlead_sessions_begun_total: 1,
+    fairlead_sessions_begun_total: 2,
+    fairlead_resyncs_total: 11,
+    fairlead_gaps_total: 22,
+    fairlead_duplicates_total: 33,
+    fairlead_resent_bytes_total: 44,
+    'fairlead_resume_seconds_bucket{le="0.1"}': 0,
+    'fairlead_resume_seconds_bucket{le="0.25"}': 1,
     fairlead_sessions_resumed_total: 1,
     'fairlead_sessions_refused_total{code="ERR_PRINCIPAL"}': 1,
     'fairlead_sessions_ended_total{code="ERR_RATE_LIMIT"}': 1,

@@ -40,6 +40,8 @@ export class Bus {
   /** Published, and not known to be read by the server, in bytes. */
   unflushedBytes = 0;
   dropped = 0;
+  /** Times that the connection came to stand. */
+  connections = 0;
   #connection: NatsConnection | undefined;
   #isUp = false;
   #isClosed = false;
@@ -130,6 +132,7 @@ export class Bus {
     if (this.#isClosed || this.#isUp) return;
     this.#isUp = true;
     this.#epoch++;
+    this.connections++;
     this.unflushedBytes = 0;
     this.#sinceFlush = 0;
     const maxPayloadBytes = connection.info?.max_payload ?? 0;

@@ -12,6 +12,7 @@ import type { Replicas } from '../replicas.ts';
 import { Bus, type BusMessage } from './bus.ts';
 import { Carriage } from './carriage.ts';
 import { answerCensus, mergeNodes, takeCensus } from './census.ts';
+import type { NatsFigures } from './figures.ts';
 import {
   agentSchema,
   attachSchema,
@@ -83,6 +84,20 @@ export class NatsReplicas implements Replicas {
 
   get isUp(): boolean {
     return this.#bus.isUp;
+  }
+
+  /** For whoever counts. */
+  get figures(): NatsFigures {
+    const { isUp, dropped, connections, unflushedBytes } = this.#bus;
+    return {
+      isUp,
+      dropped,
+      connections,
+      unflushedBytes,
+      replicas: this.#presence.replicas.length,
+      carried: this.#carriages.size,
+      standIns: this.#standIns.size,
+    };
   }
 
   /** Leaves the others; links here are the caller's to end. */

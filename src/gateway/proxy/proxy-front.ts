@@ -34,6 +34,8 @@ export interface ProxyFrontOptions {
   /** Longest without a byte to or from a client, in ms. */
   readonly idleMs: number;
   readonly log: GatewayLog;
+  /** Counts a request that was not served, by the code that its client was told. */
+  readonly countRefused: (code: string) => void;
 }
 
 const maxHeadBytes = 16_384;
@@ -50,6 +52,7 @@ interface Turn {
 }
 
 export class ProxyFront implements Front {
+  readonly name = 'proxy';
   readonly fullAnswer = refusal(
     refused(503, 'ERR_RATE_LIMIT', 'the gateway has as many connections as it may'),
   );
@@ -173,6 +176,7 @@ export class ProxyFront implements Front {
   #refuse(response: ServerResponse, error: unknown, closes: boolean): void {
     const answer = answerFor(error);
     const { status, code, reason } = answer;
+    this.#options.countRefused(code);
     if (status === 500)
       this.#options.log.error({ event: 'proxy-failed', error: String(error) }, 'a request failed');
     // Neither the path nor its query, which may hold secrets.
@@ -223,6 +227,7 @@ export class ProxyFront implements Front {
   #unreadable(error: ParseError, socket: Socket): void {
     const newest = this.#turns.get(socket)?.newest;
     const answer = unreadable(error);
+    this.#options.countRefused(answer.code);
     if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
     else if (newest === undefined || newest.closed) lastAnswer(socket, refusal(answer));
     // A body that breaks off; what was said after half an answer would be taken for its rest.

@@ -28,6 +28,7 @@ export interface ProxyOptions {
 export interface ProxyContext {
   readonly dialer: TargetDialer;
   readonly log: GatewayLog;
+  readonly countRefused: (code: string) => void;
   readonly headTimeoutMs: number;
   readonly maxConnections: number;
   /** Who may use plain addresses. Undefined: everybody on this machine. */
@@ -54,7 +55,7 @@ export class ProxyPaths {
 
   frontFor({ kind }: GatewayAddress): Front {
     const { credentials, takesPlainHttp } = this.#options;
-    const { headTimeoutMs, maxConnections, log, acceptsBasic } = this.#context;
+    const { headTimeoutMs, maxConnections, log, acceptsBasic, countRefused } = this.#context;
     return new ProxyFront({
       kind,
       targets: this.#targets,
@@ -66,6 +67,7 @@ export class ProxyPaths {
       idleMs: this.#options.idleMs ?? idleMs,
       headTimeoutMs,
       log,
+      countRefused,
     });
   }
 
