@@ -1,6 +1,6 @@
 // Which rows are shown, and in which order.
 
-import type { Row } from './rows.ts';
+import { type Row, textOf } from './rows.ts';
 
 export const columns = [
   { id: 'node', title: 'Node', firstDown: false },
@@ -44,7 +44,8 @@ export function matching(rows: Iterable<Row>, search: string): Row[] {
     .split(/\s+/)
     .filter((word) => word !== '');
   const found: Row[] = [];
-  for (const row of rows) if (words.every((word) => row.text.includes(word))) found.push(row);
+  for (const row of rows)
+    if (words.length === 0 || words.every((word) => textOf(row).includes(word))) found.push(row);
   return found;
 }
 

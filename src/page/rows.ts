@@ -16,8 +16,8 @@ export interface Row {
   /** For sorting as people do: `edge-2` before `edge-10`. */
   readonly natural: string;
   instance: InstanceStatus;
-  /** What is searched, in lower case. */
-  text: string;
+  /** What is searched, in lower case; made when somebody searches: see {@link textOf}. */
+  text: string | undefined;
   /** Bytes per second both ways, the newest last. */
   readonly history: Float32Array;
   rate: number | undefined;
@@ -64,13 +64,12 @@ export class Rows {
     if (known === undefined) {
       const history = new Float32Array(historyLength);
       const natural = naturalKey(`${node} ${instance.instance}`);
-      const text = searchable(node, instance);
       this.#rows.set(key, {
         key,
         node,
         natural,
         instance,
-        text,
+        text: undefined,
         history,
         rate: undefined,
         goneAt: undefined,
@@ -80,7 +79,7 @@ export class Rows {
     known.rate = rateOf(known.instance, instance, seconds);
     known.history.copyWithin(0, 1);
     known.history[historyLength - 1] = known.rate ?? 0;
-    known.text = searchable(node, instance);
+    known.text = undefined;
     known.instance = instance;
     known.goneAt = undefined;
   }
@@ -90,7 +89,7 @@ export class Rows {
     let gone = 0;
     for (const [key, row] of this.#rows) {
       if (here.has(key)) continue;
-      if (row.goneAt === undefined) row.text += ' gone';
+      if (row.goneAt === undefined) row.text = undefined;
       row.goneAt ??= now;
       row.rate = undefined;
       // Another instance serves the node: what matters of it is there.
@@ -108,21 +107,21 @@ function rateOf(before: InstanceStatus, after: InstanceStatus, seconds: number):
   return Math.max(0, received + sent) / seconds;
 }
 
-function searchable(
-  node: string,
-  { instance, version, state, address, labels, routes, lastError }: InstanceStatus,
-): string {
+export function textOf(row: Row): string {
+  row.text ??= searchable(row);
+  return row.text;
+}
+
+function searchable({ node, instance: it, goneAt }: Row): string {
   const words = [
     node,
-    instance,
-    state,
-    version ?? '',
-    address ?? '',
-    ...routes,
-    lastError?.code ?? '',
-    lastError?.reason ?? '',
+    it.instance,
+    goneAt === undefined ? it.state : 'gone',
+    it.version ?? '',
+    it.address ?? '',
   ];
-  for (const [key, value] of Object.entries(labels)) words.push(`${key}=${value}`);
+  words.push(...it.routes, it.lastError?.code ?? '', it.lastError?.reason ?? '');
+  for (const [key, value] of Object.entries(it.labels)) words.push(`${key}=${value}`);
   return plain(words.join(' ')).toLowerCase();
 }
 

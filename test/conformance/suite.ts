@@ -404,6 +404,37 @@ export function conformance(engine: Engine): void {
         .toBe(404);
     });
 
+    test('GET /v1/status tells how it is with each agent, as far as the engine knows, and / is the status page', async () => {
+      await using it = peers();
+      const labels = { site: 'Würzburg', rack: 'b-12' };
+      const agent = await it.agent({ labels });
+      const client = await it.client();
+      const told = async () => (await client.status()).nodes.find(({ node }) => node === it.node)?.instances;
+      await expect
+        .poll(told, { timeout: 20_000 })
+        .toMatchObject([{ instance: agent.instance, state: 'ready', labels, sessions: 0 }]);
+      const { broker } = await client.status();
+      expect(broker).toMatchObject({ engine: engine.name, draining: false });
+      if (engine.name === 'edge') {
+        // What is not known is absent. An agent says nothing that would wake an object.
+        expect(Object.keys((await told())?.[0] ?? {})).not.toContain('receivedBytes');
+      } else {
+        const port = await it.echoTarget();
+        const socket = await it.dial(client, port);
+        await expect
+          .poll(told, { timeout: 20_000 })
+          .toMatchObject([{ address: '127.0.0.1', streams: 1, receivedBytes: expect.any(Number) }]);
+        socket.destroy();
+      }
+      const page = await fetch(`${brokers.dialUrl.replace('ws:', 'http:')}/`);
+      expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
+      expect(page.headers.get('content-security-policy')).toContain("default-src 'none'");
+      const stranger = { headers: { 'x-forwarded-for': '203.0.113.7' } };
+      expect((await fetch(`${brokers.dialUrl.replace('ws:', 'http:')}/v1/status`, stranger)).status).toBe(
+        401,
+      );
+    });
+
     test('GET /v1/resolve names the node that serves a host, and a route that no token grants is refused', async () => {
       await using it = peers();
       const token = await mintToken({ secret, agent: it.node, routes: ['10.7.0.0/16', 'db.internal'] });
