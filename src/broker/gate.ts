@@ -13,6 +13,12 @@ import { Refusal } from './refusal.ts';
 /** The WebSocket subprotocol of every link. */
 export const subprotocol = 'fairlead.v1';
 
+/**
+ * A page cannot set headers of a WebSocket: it offers its token as a second subprotocol, base64url-encoded after this, as
+ * pages of Kubernetes' API server do.
+ */
+const tokenProtocol = 'base64url.bearer.authorization.fairlead.';
+
 export const agentPath = '/v1/agent';
 export const dialPath = '/v1/dial';
 
@@ -103,14 +109,24 @@ export const dialQuerySchema = z.object({
   attempt: attemptSchema,
 });
 
-export function createGate(verify: VerifyToken, isDraining: () => boolean): Gate {
+export interface GateOptions {
+  readonly isDraining: () => boolean;
+  /** Sites whose pages may open dial links. */
+  readonly allowOrigins: readonly string[];
+}
+
+export function createGate(verify: VerifyToken, { isDraining, allowOrigins }: GateOptions): Gate {
   async function authenticate(request: Request, caller?: Caller): Promise<Identity> {
     const authorization = request.headers.get('authorization');
     const token = /^bearer +([A-Za-z0-9._~+/=-]+) *$/i.exec(authorization ?? '')?.[1];
     if (token === undefined && (authorization !== null || caller === undefined))
       throw new Refusal('unauthorized', 'a token is needed: send "Authorization: Bearer …"');
+    return await identify(async () => (token === undefined ? (caller as Caller)() : await verify(token)));
+  }
+
+  async function identify(work: () => Promise<Identity>): Promise<Identity> {
     try {
-      return token === undefined ? (caller as Caller)() : await verify(token);
+      return await work();
     } catch (error) {
       if (!(error instanceof FairleadError)) throw error;
       // Not the token's fault: its bearer may come back with it.
@@ -119,15 +135,28 @@ export function createGate(verify: VerifyToken, isDraining: () => boolean): Gate
     }
   }
 
+  /** Who opens a link: by the token among the subprotocols, which is all that a page can show, or as anywhere. */
+  async function authenticateUpgrade(request: Request, caller?: Caller): Promise<Identity> {
+    const offered = offeredProtocols(request).filter((name) => name.startsWith(tokenProtocol));
+    const isPage = request.headers.has('origin');
+    // A browser shows a certificate by itself, whoever made the page: that alone is not the page's word.
+    if (offered.length === 0 && isPage)
+      throw new Refusal('unauthorized', `a page offers its token as the subprotocol "${tokenProtocol}…"`);
+    if (offered.length === 0) return await authenticate(request, caller);
+    if (offered.length > 1 || request.headers.has('authorization'))
+      throw new Refusal('bad-request', 'an upgrade shows one token');
+    const token = fromBase64url((offered[0] ?? '').slice(tokenProtocol.length));
+    return await identify(() => verify(token));
+  }
+
   async function authorizeUpgrade(request: Request, caller?: Caller): Promise<Admission> {
     const url = new URL(request.url);
     if (url.pathname !== agentPath && url.pathname !== dialPath)
       throw new Refusal('not-found', `links are opened at ${agentPath} and ${dialPath}`);
     if (isDraining())
       throw new Refusal('draining', 'this broker is shutting down: try another, or again soon');
-    if (request.headers.has('origin'))
-      throw new Refusal('origin', 'links are not for browsers: send no Origin header');
-    const identity = await authenticate(request, caller);
+    refuseStrangers(request.headers.get('origin'), url.pathname);
+    const identity = await authenticateUpgrade(request, caller);
     if (!offersSubprotocol(request))
       throw new Refusal('bad-request', `offer the subprotocol "${subprotocol}"`);
     try {
@@ -136,6 +165,15 @@ export function createGate(verify: VerifyToken, isDraining: () => boolean): Gate
       if (error instanceof Refusal) error.principal = identity.principal;
       throw error;
     }
+  }
+
+  function refuseStrangers(origin: string | null, path: string): void {
+    if (origin === null || (path === dialPath && allowOrigins.includes(origin))) return;
+    const why =
+      path === dialPath && allowOrigins.length > 0
+        ? 'links are not for pages of this site: the broker allows others (--allow-origin)'
+        : 'links are not for browsers: send no Origin header';
+    throw new Refusal('origin', why);
   }
 
   return { authenticate, authorizeUpgrade };
@@ -188,6 +226,20 @@ function parseQuery<Schema extends z.ZodType>(schema: Schema, url: URL): z.infer
 }
 
 function offersSubprotocol(request: Request): boolean {
+  return offeredProtocols(request).includes(subprotocol);
+}
+
+function offeredProtocols(request: Request): string[] {
   const offered = request.headers.get('sec-websocket-protocol') ?? '';
-  return offered.split(',').some((name) => name.trim() === subprotocol);
+  return offered.split(',').map((name) => name.trim());
+}
+
+/** RFC 4648 §5, without padding. */
+function fromBase64url(text: string): string {
+  try {
+    if (!/^[\w-]*$/.test(text)) throw new TypeError('not base64url');
+    return atob(text.replaceAll('-', '+').replaceAll('_', '/'));
+  } catch {
+    throw new Refusal('bad-request', 'the token among the subprotocols is not base64url');
+  }
 }

@@ -8,5 +8,6 @@ export { type MintOptions, mintToken } from './mint.ts';
 export { defaultPrefix, type NatsOptions } from './nats/options.ts';
 export { type Broker, startBroker } from './node.ts';
 export { type BrokerOptions, type StatusPageMode, statusPageModes } from './node-options.ts';
+export { isOrigin } from './origins.ts';
 export { makeKeyPair } from './signing-key.ts';
 export { type ProxyHeader, parseRange, proxyHeaders } from './source.ts';

@@ -12,6 +12,7 @@ import { defaultKeepAlive } from './keep-alive.ts';
 import { brokerLimits, limitsShape } from './limits.ts';
 import type { NatsOptions } from './nats/options.ts';
 import type { ServerTls } from './node-tls.ts';
+import { originsSchema } from './origins.ts';
 import { defaultRelayOptions } from './relay-options.ts';
 import { proxyHeaders } from './source.ts';
 
@@ -45,6 +46,8 @@ const settingsSchema = z.object({
   trustedProxies: z.array(z.string()).max(256).default([]),
   /** The header that they append to. Default `x-forwarded-for`. */
   proxyHeader: z.enum(proxyHeaders).default('x-forwarded-for'),
+  /** Sites whose pages may dial and ask for nodes: origins. Default: none. */
+  allowOrigins: originsSchema.default([]),
 });
 
 export const statusPageModes = ['loopback', 'token', 'off'] as const;

@@ -102,7 +102,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const certificates = clientCertificates(options, isRevoked);
   const callerOf = ({ socket }: IncomingMessage) => certificates?.callerOn(socket);
   const isOpen = (options.statusPage ?? 'loopback') === 'loopback';
-  const gate = createGate(verifyToken, isDraining);
+  const gate = createGate(verifyToken, { isDraining, allowOrigins: settings.allowOrigins });
   const routes = createRoutes({
     gate,
     counters,
@@ -123,6 +123,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       bufferedBytes: pressure.bufferedBytes,
       ...eventLoop.read(),
     }),
+    allowOrigins: settings.allowOrigins,
     hasPage: options.statusPage !== 'off',
     compresses: true,
   });

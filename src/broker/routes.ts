@@ -2,6 +2,7 @@
 
 import { type Context, Hono } from 'hono';
 import { compress } from 'hono/compress';
+import { cors } from 'hono/cors';
 import { dataHeaders, page, pageHeaders } from '../page/served.ts';
 import { type BrokerStatus, statusPath } from '../protocol/status.ts';
 import { describe, documentOf, documentPath, type ListedNode } from './api.ts';
@@ -30,6 +31,8 @@ export interface RoutesOptions {
   readonly describeBroker: (nodes: readonly NodeSummary[]) => BrokerStatus;
   /** True where there is a status page at `/`. */
   readonly hasPage: boolean;
+  /** Sites whose pages may ask, too. */
+  readonly allowOrigins: readonly string[];
   /** True where long answers are to be compressed here, because nothing in front does it. */
   readonly compresses: boolean;
 }
@@ -58,10 +61,16 @@ export function createRoutes(options: RoutesOptions): Hono<Surroundings> {
   // A page of another site must not ask in the name of whoever looks at it: a browser adds the certificate itself.
   app.use('/v1/*', async (c, next) => {
     const origin = c.req.header('origin');
-    if (origin !== undefined && !isOriginOf(origin, c.req.url))
+    if (origin !== undefined && !isOriginOf(origin, c.req.url) && !options.allowOrigins.includes(origin))
       throw new Refusal('origin', 'this is not for pages of other sites: the Origin header names one');
     await next();
   });
+  // No credentials: a page of another site speaks for itself, by a token.
+  if (options.allowOrigins.length > 0)
+    app.use(
+      '/v1/*',
+      cors({ origin: [...options.allowOrigins], allowMethods: ['GET'], allowHeaders: ['authorization'] }),
+    );
 
   app.get('/v1/nodes', describe.nodes, async (c) => {
     const patterns = await grantedNodes(c);

@@ -9,6 +9,7 @@ import {
   brokerLimits,
   defaultPrefix,
   followDenyFile,
+  isOrigin,
   type NatsOptions,
   openAuth,
   type ProxyHeader,
@@ -53,6 +54,7 @@ interface BrokerCommandOptions extends AuthOptions, AuditOptions, LogOptions, Pa
   readonly statusPage: StatusPageMode;
   readonly trustedProxy?: string[];
   readonly proxyHeader: ProxyHeader;
+  readonly allowOrigin?: string[];
 }
 
 export function addBrokerCommand(program: Command): void {
@@ -113,6 +115,11 @@ export function addBrokerCommand(program: Command): void {
       'load balancer whose word about who connects is believed, repeatable: an address or CIDR',
       parseProxy,
     )
+    .option(
+      '--allow-origin <origin...>',
+      'site whose pages may dial from a browser, repeatable: https://dashboard.example.com (default: none)',
+      parseOrigin,
+    )
     .addOption(
       new Option('--proxy-header <name>', 'the header that trusted proxies append to')
         .choices(proxyHeaders)
@@ -151,6 +158,12 @@ function parseHandshakeSeconds(text: string): number {
 
 function parseProxy(text: string, before: string[] = []): string[] {
   parseRange(text);
+  return [...before, text];
+}
+
+function parseOrigin(text: string, before: string[] = []): string[] {
+  if (!isOrigin(text))
+    throw new InvalidArgumentError('It looks like https://dashboard.example.com, without a path.');
   return [...before, text];
 }
 
@@ -214,6 +227,7 @@ async function startWith(
     statusPage: options.statusPage,
     trustedProxies: options.trustedProxy,
     proxyHeader: options.proxyHeader,
+    allowOrigins: options.allowOrigin,
     nats: await natsOptions(options, log),
     log,
   });

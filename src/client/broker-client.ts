@@ -31,15 +31,14 @@ import {
   type StatusOptions,
 } from './connect-options.ts';
 import { noMeter } from './meter.ts';
-import { NodeSession, returnGraceMs } from './node-session.ts';
+import type { NodeSession } from './node-session.ts';
+import { NodeSessions } from './node-sessions.ts';
 import { ProcessHold } from './process-hold.ts';
 import type { RoundTrip } from './round-trips.ts';
 import { SealedStreams } from './sealed-streams.ts';
 
 /** How many agents in a row may be found draining. */
 const dialAttempts = 3;
-/** How many sessions in a row may end under a ping. */
-const pingAttempts = 2;
 
 export interface BrokerClient extends AsyncDisposable {
   /**
@@ -108,10 +107,7 @@ export function connect(options: ConnectOptions): BrokerClient {
 class SharedSessions implements BrokerClient {
   readonly #settings: ConnectSettings;
   readonly #hold = new ProcessHold();
-  /** Who takes a node's next dial. */
-  readonly #current = new Map<string, NodeSession>();
-  /** Those, and the ones that only finish what they have. */
-  readonly #sessions = new Set<NodeSession>();
+  readonly #sessions: NodeSessions;
   /** Ends what waits for an answer. */
   readonly #closed = new AbortController();
   /** Present: every stream is encrypted, whatever it costs. */
@@ -122,6 +118,11 @@ class SharedSessions implements BrokerClient {
 
   constructor(settings: ConnectSettings) {
     this.#settings = settings;
+    this.#sessions = new NodeSessions({
+      ...settings,
+      links: linksTo(settings),
+      meter: settings.meter ?? noMeter,
+    });
     this.#e2e = settings.e2e === undefined ? undefined : new E2eDialer(settings.e2e);
     // A URL that cannot work is better known now than at the first dial.
     linkUrl(this.#settings, '/', {});
@@ -197,16 +198,8 @@ class SharedSessions implements BrokerClient {
     const { timeoutMs = this.#settings.dialTimeoutMs, signal } = parsePing(node, options);
     this.#hold.change(true);
     try {
-      for (let attempt = 1; ; attempt += 1) {
-        this.#refuseIfClosed();
-        try {
-          return await this.#sessionFor(node).ping(timeoutMs, signal);
-        } catch (error) {
-          // An agent that goes ends its sessions first: a new one finds out whether it, or another, is there.
-          const isEnded = error instanceof FairleadError && error.code === 'ERR_SESSION_LOST';
-          if (!isEnded || attempt === pingAttempts) throw error;
-        }
-      }
+      this.#refuseIfClosed();
+      return await this.#sessions.ping(node, timeoutMs, signal);
     } finally {
       this.#hold.change(false);
     }
@@ -239,7 +232,7 @@ class SharedSessions implements BrokerClient {
 
   #open(node: string, request: OpenRequest, handler: StreamHandler, timeoutMs?: number): ByteStream {
     this.#refuseIfClosed();
-    const session = this.#sessionFor(node);
+    const session = this.#sessions.to(node);
     const limitMs = timeoutMs ?? this.#settings.dialTimeoutMs;
     if (this.#e2e === undefined) return session.open(request, handler, limitMs);
     let sealed = this.#sealed.get(session);
@@ -250,28 +243,6 @@ class SharedSessions implements BrokerClient {
     return sealed.open(request, handler, limitMs);
   }
 
-  #sessionFor(node: string): NodeSession {
-    const current = this.#current.get(node);
-    if (current?.takesDials === true) return current;
-    // One whose agent is away or draining keeps its streams; what is new goes to an agent that is there.
-    const session = new NodeSession({
-      node,
-      links: linksTo(this.#settings),
-      resumeWindowMs: this.#settings.resumeWindowMs,
-      idleLinkMs: this.#settings.idleLinkMs,
-      meter: this.#settings.meter ?? noMeter,
-      // An agent that was here a moment ago is probably on its way back, as when the broker restarts.
-      graceMs: current?.isAway === true ? returnGraceMs : 0,
-      ended: () => {
-        this.#sessions.delete(session);
-        if (this.#current.get(node) === session) this.#current.delete(node);
-      },
-    });
-    this.#sessions.add(session);
-    this.#current.set(node, session);
-    return session;
-  }
-
   #refuseIfClosed(): void {
     if (this.#closing !== undefined) throw new FairleadError('ERR_CLOSED', 'this broker client was closed');
   }
@@ -279,7 +250,7 @@ class SharedSessions implements BrokerClient {
   async #closeAll(): Promise<void> {
     this.#settings.signal?.removeEventListener('abort', this.#onAbort);
     this.#closed.abort();
-    for (const session of [...this.#sessions]) session.close('ERR_ABORTED', 'the broker client was closed');
+    this.#sessions.close();
     this.#e2e?.close();
   }
 }

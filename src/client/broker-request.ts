@@ -2,26 +2,14 @@
 
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import * as z from 'zod';
+import type * as z from 'zod';
 import { type BrokerAccess, type Credentials, credentialsOf } from '../link/broker-access.ts';
 import { linkUrl } from '../link/link-url.ts';
 import { unreachable } from '../link/unreachable.ts';
-import { type ErrorCode, FairleadError } from '../protocol/errors.ts';
+import { FairleadError } from '../protocol/errors.ts';
+import { type BrokerAnswer, readAnswer } from './broker-answer.ts';
 
 const mostBytes = 16 * 1024 * 1024;
-
-/** How a broker says no (docs/protocol.md). */
-const refusalSchema = z.object({ error: z.object({ code: z.string(), message: z.string().max(1024) }) });
-
-/** What a status means where the request itself was in order. */
-const codesByStatus: Readonly<Record<number, ErrorCode>> = {
-  400: 'ERR_CONFIG',
-  401: 'ERR_UNAUTHORIZED',
-  403: 'ERR_FORBIDDEN',
-  404: 'ERR_NODE_UNREACHABLE',
-  429: 'ERR_RATE_LIMIT',
-  503: 'ERR_BROKER_UNREACHABLE',
-};
 
 /**
  * What the broker answers at `path`, checked by `schema`.
@@ -38,7 +26,7 @@ export async function requestBroker<Schema extends z.core.$ZodType>(
 ): Promise<z.infer<Schema>> {
   const url = linkUrl(access, path, query);
   url.protocol = url.protocol === 'wss:' ? 'https:' : 'http:';
-  let answer: { status: number; body: string };
+  let answer: BrokerAnswer;
   const credentials = await credentialsOf(access);
   try {
     answer = await get(url, credentials, signal);
@@ -47,41 +35,10 @@ export async function requestBroker<Schema extends z.core.$ZodType>(
     const message = `the broker at ${url.host} cannot be reached: no answer in time`;
     throw new FairleadError('ERR_BROKER_UNREACHABLE', message, { cause });
   }
-  const body = parseJson(answer.body);
-  if (answer.status !== 200) throw refusalOf(answer.status, body, url, credentials);
-  const parsed = z.safeParse(schema, body);
-  if (!parsed.success) throw notABroker(url, answer.status);
-  return parsed.data;
+  return readAnswer(answer, url, credentials.token === undefined ? 'certificate' : 'token', schema);
 }
 
-function refusalOf(status: number, body: unknown, url: URL, { token }: Credentials): FairleadError {
-  const code = codesByStatus[status];
-  const refusal = refusalSchema.safeParse(body);
-  if (code === undefined || (!refusal.success && status !== 401 && status !== 403))
-    return notABroker(url, status);
-  const shown = token === undefined ? 'certificate' : 'token';
-  const { code: said = '', message = `this ${shown} may not ask for it` } = refusal.data?.error ?? {};
-  if (status === 401)
-    return new FairleadError(
-      'ERR_UNAUTHORIZED',
-      `the broker refused the ${shown}: ${refusal.success ? message : `HTTP ${status}`}`,
-    );
-  if (status === 404 && said !== code) return notABroker(url, status);
-  return new FairleadError(status === 503 && said === 'ERR_DRAINING' ? said : code, message);
-}
-
-function notABroker(url: URL, status: number): FairleadError {
-  return new FairleadError(
-    'ERR_BROKER_UNREACHABLE',
-    `what answers at ${url.host} is not a Fairlead broker (HTTP ${status})`,
-  );
-}
-
-function get(
-  url: URL,
-  credentials: Credentials,
-  signal: AbortSignal,
-): Promise<{ status: number; body: string }> {
+function get(url: URL, credentials: Credentials, signal: AbortSignal): Promise<BrokerAnswer> {
   return new Promise((resolve, reject) => {
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
     const headers = { ...credentials.headers, accept: 'application/json' };
@@ -103,12 +60,4 @@ async function readBody(response: IncomingMessage): Promise<string> {
     chunks.push(chunk as Buffer);
   }
   return Buffer.concat(chunks).toString();
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

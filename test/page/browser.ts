@@ -13,6 +13,11 @@ const quiet = [
   '--disable-sync',
 ];
 
+/** Debian's, or what CHROMIUM names: it asks nobody for anything by itself. */
+export function launchChromium(): Promise<Browser> {
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: quiet });
+}
+
 /** One for all tests of a file; each looks through a window that knows nothing of the others. */
 let browser: Promise<Browser> | undefined;
 
@@ -44,7 +49,7 @@ export class Viewer implements AsyncDisposable {
 
   static async open(url: string, look: Look = {}): Promise<Viewer> {
     const { width = 1280, height = 800, scheme = 'light', motion = 'no-preference', touch = false } = look;
-    browser ??= chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: quiet });
+    browser ??= launchChromium();
     const context = await (await browser).newContext({
       viewport: { width, height },
       colorScheme: scheme,

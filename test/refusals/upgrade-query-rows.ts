@@ -11,7 +11,7 @@ const bad = { status: 400, code: 'ERR_PROTOCOL' } as const;
 const absent = { status: 404, code: 'ERR_PROTOCOL' } as const;
 
 export const queryRows: readonly UpgradeRow[] = [
-  { name: 'an empty path', path: '/', ...absent, says: 'nothing at this path' },
+  { name: 'the path of the version alone', path: '/v1', ...absent, says: 'nothing at this path' },
   { name: 'another path', path: '/v1/other', ...absent, says: 'nothing at this path' },
   { name: 'a path in capitals', path: '/V1/DIAL?node=edge-1', ...absent, says: 'nothing at this path' },
   {

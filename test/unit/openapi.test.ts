@@ -52,16 +52,17 @@ test('it is OpenAPI 3.1, of the version of the broker, and needs no token', asyn
 
 test('every route is in it, and all that is in it is a route', async () => {
   const app = createRoutes({
-    gate: createGate(
-      () => Promise.reject(new Error('nobody')),
-      () => false,
-    ),
+    gate: createGate(() => Promise.reject(new Error('nobody')), {
+      isDraining: () => false,
+      allowOrigins: [],
+    }),
     counters: newCounters(),
     log: { info() {}, warn() {}, error() {} } as never,
     isDraining: () => false,
     isCutOff: () => false,
     servesMetrics: false,
     hasPage: true,
+    allowOrigins: [],
     compresses: true,
     listNodes: async () => ({ nodes: [], isWhole: true }),
     describeBroker: () => ({

@@ -6,6 +6,7 @@ import * as z from 'zod';
 import { FairleadError } from '../../protocol/errors.ts';
 import { mostSessions } from '../budget.ts';
 import { nodePatternSchema } from '../grants.ts';
+import { originsSchema } from '../origins.ts';
 import { defaultRelayOptions } from '../relay-options.ts';
 
 export interface Environment {
@@ -42,6 +43,18 @@ const placementSchema = z
     ),
   );
 
+/** Commas between them. */
+const originList = z
+  .string()
+  .default('')
+  .transform((text) =>
+    text
+      .split(',')
+      .map((origin) => origin.trim())
+      .filter((origin) => origin !== ''),
+  )
+  .pipe(originsSchema);
+
 const optional = z
   .string()
   .optional()
@@ -63,6 +76,8 @@ const settingsSchema = z.object({
   DIRECTORY_REFRESH_SECONDS: number(10, 86_400, 600),
   /** Where nodes' objects should be: `PATTERN=REGION` pairs, commas between, the first that fits. Default: the platform's choice. */
   LOCATION_HINTS: placementSchema,
+  /** Sites whose pages may dial and ask for nodes: origins, commas between. Default: none. */
+  ALLOW_ORIGINS: originList,
 });
 
 export interface EdgeSettings {
@@ -73,6 +88,7 @@ export interface EdgeSettings {
   readonly totalInFlightBytes: number;
   /** Dial links that one node's object takes. */
   readonly maxSessionsPerNode: number;
+  readonly allowOrigins: readonly string[];
   readonly directoryShards: number;
   readonly directoryRefreshMs: number;
   readonly locationHints: readonly (readonly [pattern: string, region: z.infer<typeof hintSchema>])[];
@@ -96,5 +112,6 @@ export function edgeSettings(environment: Environment): EdgeSettings {
     directoryShards: data.DIRECTORY_SHARDS,
     directoryRefreshMs: data.DIRECTORY_REFRESH_SECONDS * 1000,
     locationHints: data.LOCATION_HINTS,
+    allowOrigins: data.ALLOW_ORIGINS,
   };
 }

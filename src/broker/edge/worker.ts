@@ -43,7 +43,10 @@ function createApp(environment: Environment): App {
       'the secret AUTH_SECRET is missing: wrangler secret put AUTH_SECRET',
     );
   const isDraining = () => false;
-  const gate = createGate(tokenVerifier({ secret: environment.AUTH_SECRET, issuer, audience }), isDraining);
+  const gate = createGate(tokenVerifier({ secret: environment.AUTH_SECRET, issuer, audience }), {
+    isDraining,
+    allowOrigins: settings.allowOrigins,
+  });
   const counters = newCounters();
   const routes = createRoutes({
     gate,
@@ -61,6 +64,7 @@ function createApp(environment: Environment): App {
       return { version: 'edge', engine: 'edge', draining: false, links, sessions };
     },
     hasPage: true,
+    allowOrigins: settings.allowOrigins,
     compresses: false,
     findNode: async (node) => {
       const response = await nodeStub(environment, settings, node).fetch(summaryUrl);

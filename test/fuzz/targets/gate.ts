@@ -19,7 +19,7 @@ const gate = createGate(
     if (identity === undefined) throw new Refusal('unauthorized', 'no such token');
     return identity;
   },
-  () => false,
+  { isDraining: () => false, allowOrigins: ['https://dashboard.example.com'] },
 );
 
 export async function fuzz(data: Buffer): Promise<void> {
