@@ -6,8 +6,8 @@ import type { ClientMeter } from './meter.ts';
 import { NodeSession, returnGraceMs } from './node-session.ts';
 import type { RoundTrip } from './round-trips.ts';
 
-/** How many sessions in a row may be ended under a ping. */
-const pingAttempts = 3;
+/** How many sessions in a row may end under a ping. */
+const pingAttempts = 2;
 
 export interface NodeSessionsOptions {
   readonly links: LinkMaker;
