@@ -19,7 +19,7 @@ export interface DialedSocket {
    */
   readonly writable: WritableStream<Uint8Array | ArrayBuffer>;
   /** Where the agent's connection ends. */
-  readonly remote: RemoteAddress;
+  readonly remote: { readonly address: string; readonly port: number; readonly family: 'IPv4' | 'IPv6' };
   /** When both sides have ended, or this side has closed it; rejects with a {@link FairleadError} where it broke. */
   readonly closed: Promise<void>;
   /** Breaks what is open. */
@@ -104,11 +104,11 @@ export class SocketStreams {
     this.#stream = stream;
   }
 
-  #accepted(remote: RemoteAddress): void {
+  #accepted({ address, port, family }: RemoteAddress): void {
     this.#outcome.resolve({
       readable: this.#readable,
       writable: this.#writable,
-      remote,
+      remote: { address, port, family },
       closed: this.#closed,
       close: () => this.#abort('it was closed'),
     });
