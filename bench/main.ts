@@ -1,13 +1,11 @@
 // `npm run bench`: Fairlead and its peers in turn, in one run, over the same load. `-- --help` says what can be asked.
 // Prints ratios to a baseline, which hold better than figures.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { type BenchOptions, parseOptions, UsageError } from './options.ts';
 import { plotRows } from './plot.ts';
 import { Processes } from './processes.ts';
-import { describeProfiles } from './profile.ts';
 import { runBench } from './run.ts';
 
 let options: BenchOptions | undefined;
@@ -21,8 +19,7 @@ try {
 if (options !== undefined) await bench(options);
 
 async function bench(asked: BenchOptions): Promise<void> {
-  const profiles = asked.profile ? mkdtempSync(join(tmpdir(), 'fairlead-profile-')) : undefined;
-  const processes = new Processes({ profiles });
+  const processes = new Processes({ isInspected: asked.profile });
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
@@ -42,10 +39,7 @@ async function bench(asked: BenchOptions): Promise<void> {
       writeFileSync(asked.json, `${JSON.stringify(whole, null, 2)}\n`);
     }
     if (asked.plots !== undefined) plotRows(asked.plots, outcome.rows, asked.baseline);
-    await processes.end();
-    if (profiles !== undefined) process.stdout.write(describeProfiles(profiles));
   } finally {
     processes.kill();
-    if (profiles !== undefined) rmSync(profiles, { recursive: true, force: true });
   }
 }

@@ -17,9 +17,7 @@ export interface Started {
 }
 
 interface ProcessesOptions {
-  /** Where processes write their CPU profiles when they end; undefined: none is taken. */
-  readonly profiles?: string | undefined;
-  /** True: what memory Node's processes have in use can be asked. */
+  /** True: Node's processes can be looked into (inspector.ts), which costs them a little. */
   readonly isInspected?: boolean;
 }
 
@@ -42,12 +40,8 @@ export class Processes {
   private readonly directory = mkdtempSync(join(tmpdir(), 'fairlead-bench-'));
   private readonly nodeOptions: Readonly<Record<string, string>>;
 
-  constructor({ profiles, isInspected = false }: ProcessesOptions = {}) {
-    const flags = [
-      ...(profiles === undefined ? [] : [`--cpu-prof --cpu-prof-interval=500 --cpu-prof-dir=${profiles}`]),
-      ...(isInspected ? ['--inspect=127.0.0.1:0'] : []),
-    ];
-    this.nodeOptions = flags.length === 0 ? {} : { NODE_OPTIONS: flags.join(' ') };
+  constructor({ isInspected = false }: ProcessesOptions = {}) {
+    this.nodeOptions = isInspected ? { NODE_OPTIONS: '--inspect=127.0.0.1:0' } : {};
   }
 
   /** A file or directory of this run. */
@@ -89,20 +83,9 @@ export class Processes {
   }
 
   /** Ends all of them and removes what they needed. */
-  async end(): Promise<void> {
-    const running = this.children.filter(
-      ({ exitCode, signalCode }) => exitCode === null && signalCode === null,
-    );
-    const gone = running.map((child) => new Promise((resolve) => child.once('exit', resolve)));
-    // The edge's runtime is a child of what was started, which ends it when it is asked to.
-    for (const child of running) child.kill('SIGTERM');
-    await Promise.race([Promise.all(gone), new Promise((resolve) => setTimeout(resolve, 15_000))]);
-    this.kill();
-  }
-
-  /** At once. */
   kill(): void {
-    for (const child of this.children) child.kill('SIGKILL');
+    // The edge's runtime is a child of what was started, which ends it when it is asked to.
+    for (const child of this.children) child.kill('SIGTERM');
     rmSync(this.directory, { recursive: true, force: true });
   }
 

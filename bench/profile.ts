@@ -1,34 +1,41 @@
-// Where the time of each process goes: V8's CPU profiles, summed up by what the code is for.
+// Where the time of each process goes: V8's CPU profiles over all that was measured, summed up by function.
 
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { type CpuProfile, Inspector } from './inspector.ts';
+import type { Path } from './processes.ts';
 
-interface CpuProfile {
-  readonly nodes: readonly {
-    readonly id: number;
-    readonly callFrame: { readonly functionName: string; readonly url: string; readonly lineNumber: number };
-  }[];
-  readonly samples: readonly number[];
-  readonly timeDeltas: readonly number[];
-}
-
+const intervalMicros = 500;
 /** Lines that are shown of each process. */
-const shown = 14;
+const shown = 16;
 
-/** A table for each profile in the directory, most expensive first; without what is idle. */
-export function describeProfiles(directory: string): string {
-  return readdirSync(directory)
-    .filter((name) => name.endsWith('.cpuprofile'))
-    .map((name) => describe(JSON.parse(readFileSync(join(directory, name), 'utf8')) as CpuProfile, name))
-    .join('\n');
+/** Begins to take profiles of all Node processes of these paths; what it answers ends them and describes each. */
+export async function profile(paths: readonly Path[]): Promise<() => Promise<string>> {
+  const taken: { readonly name: string; readonly inspector: Inspector }[] = [];
+  for (const path of paths)
+    for (const [role, process] of Object.entries(path.processes)) {
+      if (process.inspector === undefined) continue;
+      const inspector = await Inspector.attach(process);
+      await inspector.ask('Profiler.enable');
+      await inspector.ask('Profiler.setSamplingInterval', { interval: intervalMicros });
+      await inspector.ask('Profiler.start');
+      taken.push({ name: `${path.name} ${role}`, inspector });
+    }
+  return async () => {
+    const tables: string[] = [];
+    for (const { name, inspector } of taken) {
+      const { profile: whole } = await inspector.ask('Profiler.stop');
+      if (whole !== undefined) tables.push(describe(name, whole));
+      inspector.close();
+    }
+    return tables.join('\n');
+  };
 }
 
-function describe({ nodes, samples, timeDeltas }: CpuProfile, name: string): string {
-  const callers = new Map(nodes.map(({ id, callFrame }) => [id, callFrame]));
+function describe(name: string, { nodes, samples, timeDeltas }: CpuProfile): string {
+  const frames = new Map(nodes.map(({ id, callFrame }) => [id, callFrame]));
   const micros = new Map<string, number>();
   let busy = 0;
   samples.forEach((id, i) => {
-    const frame = callers.get(id);
+    const frame = frames.get(id);
     const spent = timeDeltas[i] ?? 0;
     if (frame === undefined || frame.functionName === '(idle)') return;
     busy += spent;
@@ -40,11 +47,5 @@ function describe({ nodes, samples, timeDeltas }: CpuProfile, name: string): str
     .sort(([, a], [, b]) => b - a)
     .slice(0, shown)
     .map(([where, spent]) => `  ${((100 * spent) / busy).toFixed(1).padStart(5)} %  ${where}`);
-  const program =
-    nodes.find(({ callFrame }) => /dist\/src\/cli|dist\/bench/.test(callFrame.url))?.callFrame.url ?? '';
-  return [
-    `${name} ${program.split('/').slice(-2).join('/')}: busy ${(busy / 1e6).toFixed(1)} s`,
-    ...lines,
-    '',
-  ].join('\n');
+  return [`${name}: busy ${(busy / 1e6).toFixed(1)} s`, ...lines, ''].join('\n');
 }

@@ -4,6 +4,7 @@
 import type { Cost, Row } from './figures.ts';
 import type { BenchOptions } from './options.ts';
 import { cpuSeconds, type Path, Processes } from './processes.ts';
+import { profile } from './profile.ts';
 import { describeCost, describeMemory, describeRow } from './report.ts';
 import { startFairlead } from './subjects/fairlead.ts';
 import { fairleads, startSubject } from './subjects/index.ts';
@@ -34,6 +35,7 @@ export async function runBench(
   const target = await processes.script('target-server');
   const paths: Path[] = [];
   for (const name of options.subjects) paths.push(await startSubject(processes, name, target));
+  const describeProfile = options.profile ? await profile(paths) : undefined;
   const { rounds, bytes, scale } = options;
   const note = (row: Row) => {
     outcome.rows.push(row);
@@ -100,6 +102,7 @@ export async function runBench(
         seconds: scaled(seconds, 1000 / (rounds * count)),
       });
     }
+  if (describeProfile !== undefined) print(await describeProfile());
   return outcome;
 }
 

@@ -1,7 +1,7 @@
 // What idle agents and idle streams take, by process, beside what the sockets alone take. The processes are fresh, and
 // have had a tenth of the load before, so that what is taken once and for all is not counted.
 
-import { memoryInUse } from '../memory-in-use.ts';
+import { memoryInUse } from '../inspector.ts';
 import { type Path, type Processes, residentBytes, type Started } from '../processes.ts';
 import type { FairleadPath } from '../subjects/fairlead.ts';
 

@@ -2,7 +2,7 @@
 // was good because what came after is malformed, or half replaced; never logs or quotes what a file holds.
 
 import { constants, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { createSecureContext } from 'node:tls';
+import { createSecureContext, DEFAULT_CIPHERS } from 'node:tls';
 import { FairleadError } from '../protocol/errors.ts';
 import { readParsed, watchPath } from './followed-file.ts';
 
@@ -39,6 +39,11 @@ export interface FollowedCertificate {
 export const tlsServerDefaults = {
   minVersion: 'TLSv1.2',
   secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+  // Node's own list, with AES-128 before AES-256: as strong as the key exchange, and a tenth less work for every byte.
+  ciphers: [
+    'TLS_AES_128_GCM_SHA256',
+    ...DEFAULT_CIPHERS.split(':').filter((name) => name !== 'TLS_AES_128_GCM_SHA256'),
+  ].join(':'),
 } as const;
 
 /** Two files are two renames: how long the second may take before what is there is read, in ms. */
