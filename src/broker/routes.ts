@@ -1,7 +1,6 @@
 // The broker's HTTP routes, for any runtime that Hono runs on. Links are opened beside them, by the engine.
 
 import { type Context, Hono } from 'hono';
-import { compress } from 'hono/compress';
 import { cors } from 'hono/cors';
 import { dataHeaders, page, pageHeaders } from '../page/served.ts';
 import { type BrokerStatus, statusPath } from '../protocol/status.ts';
@@ -14,6 +13,7 @@ import { grantsNode } from './grants.ts';
 import { errorResponse, Refusal } from './refusal.ts';
 import { normalHost, resolveHost } from './resolve.ts';
 import { statusOf } from './status.ts';
+import { StatusSnapshots } from './status-snapshots.ts';
 
 export interface RoutesOptions {
   readonly gate: Gate;
@@ -46,10 +46,18 @@ interface Surroundings {
   };
 }
 
+/** Characters; less is one packet or two. */
+const worthCompressing = 2048;
+
 export function createRoutes(options: RoutesOptions): Hono<Surroundings> {
   const { gate, counters, log, isDraining, isCutOff, listNodes } = options;
   const findNode = options.findNode ?? (async (wanted) => (await listNodes({ node: wanted })).nodes[0]);
   const app = new Hono<Surroundings>();
+  const snapshots = new StatusSnapshots(async (patterns) => {
+    const list = await listNodes({});
+    const nodes = list.nodes.filter(({ node }) => patterns === undefined || grantsNode(patterns, node));
+    return statusOf(options.describeBroker(list.nodes), { ...list, nodes });
+  });
 
   app.get('/healthz', describe.healthz, (c) => c.json({ status: 'ok' }));
 
@@ -81,15 +89,18 @@ export function createRoutes(options: RoutesOptions): Hono<Surroundings> {
 
   if (options.hasPage) app.get('/', describe.page, (c) => c.body(page, 200, { ...pageHeaders }));
 
-  if (options.compresses) app.use(statusPath, compress());
-
   app.get(statusPath, describe.status, async (c) => {
     const isOpen = c.env.isLocal === true && c.req.header('authorization') === undefined;
-    const patterns = isOpen ? undefined : await grantedNodes(c);
-    const list = await listNodes({});
-    const nodes = list.nodes.filter(({ node }) => patterns === undefined || grantsNode(patterns, node));
-    for (const [name, value] of Object.entries(dataHeaders)) c.header(name, value);
-    return c.json(statusOf(options.describeBroker(list.nodes), { ...list, nodes }));
+    const snapshot = await snapshots.of(isOpen ? undefined : await grantedNodes(c));
+    const headers = {
+      ...dataHeaders,
+      'content-type': 'application/json',
+      vary: 'authorization, accept-encoding',
+    };
+    const isLong = snapshot.json.length > worthCompressing;
+    if (options.compresses && isLong && takesGzip(c.req.header('accept-encoding')))
+      return c.body(await snapshot.gzip(), 200, { ...headers, 'content-encoding': 'gzip' });
+    return c.body(snapshot.json, 200, headers);
   });
 
   app.get('/v1/resolve', describe.resolve, async (c) => {
@@ -168,6 +179,11 @@ function listed({ node, instances }: NodeSummary): ListedNode {
       }),
     ),
   };
+}
+
+/** RFC 9110 §12.5.3, as far as it matters here: named, and not with weight 0. */
+function takesGzip(accepted = ''): boolean {
+  return /(^|,)\s*gzip\s*(;\s*q=(?!0(\.0*)?\s*(,|$))[\d.]+\s*)?(,|$)/i.test(accepted);
 }
 
 /** By host and port alone: what stands in front of the broker may have ended the TLS. */

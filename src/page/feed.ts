@@ -8,8 +8,6 @@ const statusPath = 'v1/status';
 
 export type FeedEvent =
   | { readonly kind: 'status'; readonly status: ShownStatus }
-  /** As it was the last time. */
-  | { readonly kind: 'unchanged' }
   | { readonly kind: 'token-needed'; readonly why: string }
   | { readonly kind: 'failed'; readonly why: string; readonly againInMs: number };
 
@@ -19,7 +17,8 @@ const longestPauseMs = 15_000;
 export class StatusFeed {
   readonly #heard: (event: FeedEvent) => void;
   #token: string | undefined;
-  #etag: string | undefined;
+  /** Nothing is asked for until somebody gives one. */
+  #needsToken = false;
   #timer: number | undefined;
   #failures = 0;
   #everyMs = 2000;
@@ -29,13 +28,13 @@ export class StatusFeed {
     this.#heard = heard;
     document.addEventListener('visibilitychange', () => {
       if (document.hidden) this.#pause();
-      else this.ask();
+      else if (!this.#needsToken) this.ask();
     });
   }
 
   useToken(token: string): void {
     this.#token = token;
-    this.#etag = undefined;
+    this.#needsToken = false;
     this.ask();
   }
 
@@ -53,7 +52,6 @@ export class StatusFeed {
     try {
       const headers = new Headers({ accept: 'application/json' });
       if (this.#token !== undefined) headers.set('authorization', `Bearer ${this.#token}`);
-      if (this.#etag !== undefined) headers.set('if-none-match', this.#etag);
       const response = await fetch(statusPath, {
         headers,
         cache: 'no-store',
@@ -63,8 +61,9 @@ export class StatusFeed {
       if (this.#asking !== asking) return;
       await this.#answered(response, asking);
     } catch (error) {
-      if (this.#asking === asking)
-        this.#failed(error instanceof TypeError ? 'no answer' : 'no answer in time');
+      if (this.#asking !== asking) return;
+      if (error instanceof SyntaxError) this.#failed('what it answers is no status');
+      else this.#failed(asking.signal.aborted ? 'no answer in time' : 'no answer');
     } finally {
       clearTimeout(timer);
     }
@@ -74,23 +73,19 @@ export class StatusFeed {
     if (response.status === 401 || response.status === 403) {
       const why = this.#token === undefined ? '' : await reasonOf(response);
       this.#token = undefined;
-      this.#etag = undefined;
+      this.#needsToken = true;
       this.#heard({ kind: 'token-needed', why });
       return;
     }
-    if (response.status !== 304 && !response.ok) {
-      this.#failed(await reasonOf(response), Number(response.headers.get('retry-after')) * 1000);
+    if (!response.ok) {
+      this.#failed(await reasonOf(response), (Number(response.headers.get('retry-after')) || 0) * 1000);
       return;
     }
-    if (response.status === 304) this.#heard({ kind: 'unchanged' });
-    else {
-      const text = await response.text();
-      if (this.#asking !== asking) return;
-      this.#etag = response.headers.get('etag') ?? undefined;
-      this.#everyMs = text.length < 200_000 ? 2000 : 5000;
-      // It comes from whoever served this page, and is shown as text.
-      this.#heard({ kind: 'status', status: JSON.parse(text) as ShownStatus });
-    }
+    const text = await response.text();
+    if (this.#asking !== asking) return;
+    this.#everyMs = text.length < 200_000 ? 2000 : 5000;
+    // It comes from whoever served this page, and is shown as text.
+    this.#heard({ kind: 'status', status: JSON.parse(text) as ShownStatus });
     this.#failures = 0;
     this.#plan(this.#everyMs);
   }

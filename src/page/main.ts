@@ -43,8 +43,7 @@ function heard(event: FeedEvent): void {
   if (failure !== undefined) announce(`The ${server()} answers again`);
   failure = undefined;
   updatedAtMs = performance.now();
-  if (event.kind === 'status') take(event.status);
-  else if (status !== undefined) take(status);
+  take(event.status);
 }
 
 function take(next: ShownStatus): void {

@@ -133,3 +133,23 @@ test('the page comes with a policy that lets it do nothing but ask where it came
   expect(body).not.toMatch(/(src|href)="(?!data:)/);
   expect(Buffer.byteLength(body)).toBeLessThan(64_000);
 });
+
+test('a long status is compressed for whoever takes that, and for nobody else', async () => {
+  const broker = await withNode();
+  for (let i = 0; i < 12; i++) {
+    const headers = await bearer({ agent: `node-${i}` });
+    const query = `node=node-${i}&instance=one&labels=${encodeURIComponent(`note=${'x'.repeat(60)}`)}`;
+    const peer = new WebSocket(`${broker.url}/v1/agent?${query}`, 'fairlead.v1', { headers });
+    opened.push({ close: () => peer.terminate() });
+    await new Promise((resolve) => peer.once('message', resolve));
+  }
+  const encoding = async (accepted: string) =>
+    (await ask(broker, '/v1/status', { 'accept-encoding': accepted })).headers['content-encoding'];
+  for (const accepted of ['gzip', 'gzip, deflate, br', 'br;q=1.0, gzip;q=0.8', 'deflate,GZIP'])
+    expect([accepted, await encoding(accepted)]).toEqual([accepted, 'gzip']);
+  for (const accepted of ['identity', '', 'gzip;q=0', 'br, gzip;q=0.0', 'xgzip', 'gzipped'])
+    expect([accepted, await encoding(accepted)]).toEqual([accepted, undefined]);
+  const plain = await ask(broker, '/v1/status');
+  expect((JSON.parse(plain.body) as Status).nodes).toHaveLength(13);
+  expect(plain.headers.vary).toBe('authorization, accept-encoding');
+});
