@@ -80,6 +80,15 @@ test('a page of another site is refused, with or without a token', async () => {
   expect((await ask(broker, '/v1/status', { origin: 'http://evil.example' })).status).toBe(403);
 });
 
+test('a page of another site that is let in needs a token of its own, on this machine, too', async () => {
+  const broker = await withNode({ allowOrigins: ['https://dashboard.example'] });
+  const headers = { origin: 'https://dashboard.example' };
+  expect((await ask(broker, '/v1/status', headers)).status).toBe(401);
+  expect((await ask(broker, '/v1/status', { ...headers, ...(await bearer({ dial: ['*'] })) })).status).toBe(
+    200,
+  );
+});
+
 test('a token that is shown is what counts, on loopback too', async () => {
   const broker = await withNode();
   expect((await ask(broker, '/v1/status', { authorization: 'Bearer word' })).status).toBe(401);
