@@ -25,6 +25,8 @@ export interface AuthSources {
   readonly audience?: string | undefined;
   /** A list of issuers more, and what certificates grant: see identity-config.ts. Names of files are seen from where it is. */
   readonly configFile?: string | undefined;
+  /** HTTP proxy that JWK sets are fetched through; default: what the environment names. */
+  readonly proxy?: string | undefined;
 }
 
 /**
@@ -72,7 +74,7 @@ export async function openAuth(sources: AuthSources, log: BrokerLog): Promise<Au
     const issuers: Issuer[] = [];
     const { issuers: configs, certificates } = await configOf(sources);
     for (const config of configs) {
-      const { keys, file } = await keySource(config, log);
+      const { keys, file } = await keySource(config, sources.proxy, log);
       if (file !== undefined) open.push(file);
       const { issuer, audience, leewaySeconds, prefix, grants } = config;
       const grantOf = grants === undefined ? undefined : grantByRules(grants);
@@ -117,13 +119,13 @@ async function configOf(sources: AuthSources): Promise<AuthConfig> {
 
 async function keySource(
   config: IssuerConfig,
+  proxy: string | undefined,
   log: BrokerLog,
 ): Promise<{ keys: KeySource; file?: { close(): void } }> {
   const { secretFile, jwksUrl, algorithms } = config;
   if (jwksUrl !== undefined) {
     const { jwksCaFile: caFile, jwksTokenFile: tokenFile } = config;
-    const fetch =
-      caFile === undefined && tokenFile === undefined ? undefined : jwksRequest({ caFile, tokenFile });
+    const fetch = jwksRequest({ caFile, tokenFile, proxy });
     return { keys: new RemoteKeys({ url: jwksUrl, algorithms, log, fetch }) };
   }
   const path = secretFile ?? config.keyFile ?? config.jwksFile ?? '';

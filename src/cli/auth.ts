@@ -13,6 +13,7 @@ export interface AuthOptions {
   readonly authConfig?: string;
   readonly issuer?: string;
   readonly audience?: string;
+  readonly proxy?: string;
 }
 
 export function addAuthOptions(command: Command): Command {
@@ -29,7 +30,11 @@ export function addAuthOptions(command: Command): Command {
       'JSON list of issuers, each with its keys, claims and grants, and of what certificates grant',
     )
     .option('--issuer <name>', 'with these, but --auth-config: take only tokens that name this issuer')
-    .option('--audience <name>', 'likewise: take only tokens that name this audience');
+    .option('--audience <name>', 'likewise: take only tokens that name this audience')
+    .option(
+      '--proxy <url>',
+      'HTTP proxy that JWK sets are fetched through, or "none" (or HTTPS_PROXY, ALL_PROXY, NO_PROXY)',
+    );
 }
 
 /** Not `<file...>`: that would take an argument after it for one more file. */
@@ -57,5 +62,6 @@ export async function authSources(options: AuthOptions, log: Logger): Promise<Au
     configFile: authConfig,
     issuer,
     audience,
+    proxy: options.proxy === 'none' ? '' : options.proxy,
   };
 }

@@ -9,6 +9,7 @@ import { watchPath } from '../files/followed-file.ts';
 import type { BrokerAccess } from '../link/broker-access.ts';
 import { clientCertificate, trustedAuthorities } from './certificate.ts';
 import { Failure, UsageError } from './failure.ts';
+import { addProxyOptions, proxyAccess } from './proxy-options.ts';
 
 export interface BrokerOptions {
   readonly broker?: string;
@@ -17,16 +18,21 @@ export interface BrokerOptions {
   readonly key?: string;
   readonly ca?: string;
   readonly insecure?: boolean;
+  readonly brokerProxy?: string;
+  readonly proxyAuthFile?: string;
+  readonly proxyCa?: string;
 }
 
-export function addBrokerOptions(command: Command): Command {
-  return command
+/** `proxyFlag` for the command whose `--proxy` is something else. */
+export function addBrokerOptions(command: Command, proxyFlag = '--proxy'): Command {
+  command
     .option('--broker <url>', 'where the broker is: wss://HOST[:PORT] (or FAIRLEAD_BROKER)')
     .option('--token-file <file>', 'file that holds the token (or FAIRLEAD_TOKEN_FILE, or FAIRLEAD_TOKEN)')
     .option('--cert <file>', 'PEM certificate to show the broker, with --key; then a token is not needed')
     .option('--key <file>', 'PEM private key of --cert')
-    .option('--ca <file>', "PEM file of certificates to trust instead of the system's")
+    .option('--ca <file>', "PEM file of certificates to trust instead of the system's (or SSL_CERT_FILE)")
     .option('--insecure', 'allow ws:// to a broker that is not on this machine: anyone between can read all');
+  return addProxyOptions(command, proxyFlag);
 }
 
 /** Everything that can be wrong before the network is asked, found at once. */
@@ -41,7 +47,8 @@ export async function brokerAccess(options: BrokerOptions, log: Logger): Promise
   await token?.();
   const tokenFile = tokenFileOf(options);
   if (tokenFile !== undefined) await warnIfWorldReadable(tokenFile, log);
-  const { ca, insecure = false } = options;
+  const ca = authoritiesFile(options);
+  const { insecure = false } = options;
   return {
     url,
     insecure,
@@ -49,6 +56,7 @@ export async function brokerAccess(options: BrokerOptions, log: Logger): Promise
     ...(tokenFile === undefined ? {} : { onTokenChange: (listener) => watchPath(tokenFile, listener) }),
     ...(files === undefined ? {} : await clientCertificate(files, log)),
     ...(ca === undefined ? {} : { ca: await trustedAuthorities(ca, log) }),
+    ...(await proxyAccess(options, new URL(url), log)),
   };
 }
 
@@ -59,6 +67,11 @@ export function brokerUrl(options: BrokerOptions): string {
     throw new UsageError('no broker given: add --broker URL or set FAIRLEAD_BROKER');
   checkBrokerUrl(url);
   return url;
+}
+
+/** Whom to trust instead of the system's roots: as curl and OpenSSL have it, SSL_CERT_FILE stands in for the flag. */
+export function authoritiesFile({ ca }: BrokerOptions): string | undefined {
+  return ca ?? (process.env.SSL_CERT_FILE || undefined);
 }
 
 export function certificateFiles({ cert, key }: BrokerOptions): CertificateFiles | undefined {

@@ -6,10 +6,12 @@ import type { Logger } from 'pino';
 import { type BrokerClient, connect } from '../client/index.ts';
 import { readCertificate } from '../files/followed-certificate.ts';
 import { linkUrl } from '../link/link-url.ts';
+import { chooseProxy } from '../link/proxy-choice.ts';
 import { type HostPort, parseNode, parseTarget } from './address.ts';
 import { trustedAuthorities } from './certificate.ts';
 import {
   addBrokerOptions,
+  authoritiesFile,
   type BrokerOptions,
   brokerAccess,
   brokerUrl,
@@ -28,6 +30,7 @@ import { addE2eDialOptions, type E2eDialFlags, e2eDialing } from './e2e-options.
 import { describe, exitCodes, UsageError } from './failure.ts';
 import { addLogOption, createLog, type LogOptions } from './log.ts';
 import { print } from './print.ts';
+import { proxyAccess, proxyGiven } from './proxy-options.ts';
 
 interface DiagnosisOptions extends BrokerOptions, E2eDialFlags {
   readonly agent?: boolean;
@@ -116,8 +119,8 @@ function checksOf(it: Examination): Check[] {
   return [
     check('dns', [], checkDns),
     check('tcp', ['dns'], checkTcp),
-    check('proxy', [], checkProxy),
-    check('tls', ['tcp'], checkTls),
+    check('proxy', ['tcp'], checkProxy),
+    check('tls', ['tcp', 'proxy'], checkTls),
     check('broker', ['tls'], checkBroker),
     check('clock', ['broker'], checkClock),
     check('token', [], checkToken),
@@ -145,12 +148,15 @@ async function beginExamination(
     );
   const { insecure = false } = options;
   const url = linkUrl({ url: brokerUrl(options), token: readToken, insecure }, '', {});
-  const ca = options.ca === undefined ? undefined : await (await trustedAuthorities(options.ca, log))();
+  const caFile = authoritiesFile(options);
+  const ca = caFile === undefined ? undefined : await (await trustedAuthorities(caFile, log))();
   const timeoutMs = options.timeout * 1000;
   let client: BrokerClient | undefined;
   const it: Examination = {
     url,
     isAgent,
+    way: chooseProxy(url, proxyGiven(options), process.env),
+    proxyAccess: await proxyAccess(options, url, log),
     node,
     target,
     timeoutMs,

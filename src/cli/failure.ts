@@ -56,13 +56,19 @@ export function exitCodeOf(error: unknown): number {
 /** One line, without a trailing newline. */
 export function describe(error: unknown): string {
   if (error instanceof FairleadError) {
-    const hint = /\bcertificate\b/.test(error.message) ? certificateHints[error.code] : hints[error.code];
+    const hint = hintOn(error);
     if (error.code === 'ERR_CONFIG') return oneLine(error.message);
     return oneLine(`${error.message} (${error.code})${hint === undefined ? '' : `: ${hint}`}`);
   }
   if (error instanceof CommanderError) return oneLine(error.message.replace(/^error: /, ''));
   if (!(error instanceof Error)) return oneLine(String(error));
   return oneLine(describeSystemError(error) ?? error.message);
+}
+
+function hintOn({ code, message }: FairleadError): string | undefined {
+  // What a proxy did not do is said with what to do.
+  if (message.startsWith('the proxy ')) return undefined;
+  return /\bcertificate\b/.test(message) ? certificateHints[code] : hints[code];
 }
 
 function describeSystemError(error: Error): string | undefined {

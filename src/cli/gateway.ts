@@ -117,7 +117,7 @@ export function addGatewayCommand(program: Command): void {
       ].join('\n'),
     );
   addTargetOptions(command);
-  addBrokerOptions(command);
+  addBrokerOptions(command, '--broker-proxy');
   addE2eDialOptions(command);
   addLogOption(command).action(runGateway);
 }

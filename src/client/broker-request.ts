@@ -2,13 +2,17 @@
 
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import type { Socket } from 'node:net';
 import type * as z from 'zod';
 import { type BrokerAccess, type Credentials, credentialsOf } from '../link/broker-access.ts';
+import { connectionOver } from '../link/broker-socket.ts';
 import { linkUrl } from '../link/link-url.ts';
+import { tunnelTo } from '../link/proxy-tunnel.ts';
 import { unreachable } from '../link/unreachable.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import { type BrokerAnswer, readAnswer } from './broker-answer.ts';
 
+const tunnelTimeoutMs = 10_000;
 const mostBytes = 16 * 1024 * 1024;
 
 /**
@@ -29,7 +33,8 @@ export async function requestBroker<Schema extends z.core.$ZodType>(
   let answer: BrokerAnswer;
   const credentials = await credentialsOf(access);
   try {
-    answer = await get(url, credentials, signal);
+    const tunnel = await tunnelTo(url, access, tunnelTimeoutMs, signal);
+    answer = await get(url, credentials, tunnel, signal);
   } catch (cause) {
     if (!signal.aborted) throw unreachable(cause, url.host);
     const message = `the broker at ${url.host} cannot be reached: no answer in time`;
@@ -38,11 +43,18 @@ export async function requestBroker<Schema extends z.core.$ZodType>(
   return readAnswer(answer, url, credentials.token === undefined ? 'certificate' : 'token', schema);
 }
 
-function get(url: URL, credentials: Credentials, signal: AbortSignal): Promise<BrokerAnswer> {
+function get(
+  url: URL,
+  credentials: Credentials,
+  tunnel: Socket | undefined,
+  signal: AbortSignal,
+): Promise<BrokerAnswer> {
   return new Promise((resolve, reject) => {
-    const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
+    const isSecure = url.protocol === 'https:';
+    const send = isSecure ? httpsRequest : httpRequest;
     const headers = { ...credentials.headers, accept: 'application/json' };
-    const request = send(url, { headers, signal, agent: false, ...credentials.tls });
+    const way = tunnel ? { createConnection: connectionOver(tunnel, isSecure) } : { agent: false };
+    const request = send(url, { headers, signal, ...way, ...credentials.tls });
     request.once('error', reject);
     request.once('response', (response) => {
       readBody(response).then((body) => resolve({ status: response.statusCode ?? 0, body }), reject);

@@ -75,6 +75,10 @@ const connectFields = z.object({
     .union([z.string().min(1), z.instanceof(Buffer), functionSchema<Source<string | Buffer>>()])
     .optional(),
   insecure: z.boolean().default(false),
+  proxy: z.union([z.string(), functionSchema<Source<string | undefined>>()]).optional(),
+  proxyCa: z
+    .union([z.string().min(1), z.instanceof(Buffer), functionSchema<Source<string | Buffer>>()])
+    .optional(),
   resumeWindowMs: z.number().min(0).max(dayMs).default(60_000),
   idleLinkMs: z.number().min(0).max(dayMs).default(30_000),
   dialTimeoutMs: z.number().min(1).max(dayMs).default(10_000),

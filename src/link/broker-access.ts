@@ -9,7 +9,18 @@ export interface ClientCertificate {
   readonly key: string;
 }
 
-export interface BrokerAccess {
+/** The HTTP proxy on the way to a broker. */
+export interface ProxyAccess {
+  /**
+   * `http:` or `https:` URL of the proxy, with user and password where it wants them; `''`: none. A function is asked at
+   * each connect. Default: what HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY name; none on loopback.
+   */
+  readonly proxy?: string | undefined | (() => string | undefined | Promise<string | undefined>);
+  /** PEM certificates to verify an `https:` proxy with, instead of the system's roots. */
+  readonly proxyCa?: string | Buffer | (() => string | Buffer | Promise<string | Buffer>) | undefined;
+}
+
+export interface BrokerAccess extends ProxyAccess {
   /** `ws:`, `wss:`, `http:` or `https:` URL of the broker; its path is a prefix of `/v1/…`. */
   readonly url: string;
   /**
@@ -67,6 +78,7 @@ export async function credentialsOf(access: BrokerAccess): Promise<Credentials> 
   };
 }
 
-async function now<T>(source: T | (() => T | Promise<T>)): Promise<T> {
+/** What `source` says at this moment. */
+export async function now<T>(source: T | (() => T | Promise<T>)): Promise<T> {
   return typeof source === 'function' ? await (source as () => T | Promise<T>)() : source;
 }

@@ -20,11 +20,12 @@ import {
   linkHighWaterBytes,
   linkLowWaterBytes,
 } from './broker-link.ts';
-import { connectionMaker } from './broker-socket.ts';
+import { connectionMaker, connectionOver } from './broker-socket.ts';
 import { CertificateRenewal } from './certificate-renewal.ts';
 import { closeError, refusalError } from './link-errors.ts';
 import { linkUrl } from './link-url.ts';
 import { isLoopback } from './loopback.ts';
+import { tunnelTo } from './proxy-tunnel.ts';
 import { unreachable } from './unreachable.ts';
 
 const handshakeTimeoutMs = 10_000;
@@ -44,6 +45,8 @@ export class Link implements BrokerLink {
   private keepAlive: NodeJS.Timeout | undefined;
   private shown: Credentials | undefined;
   private host = 'the broker';
+  /** Aborted once nobody waits any more for a way through a proxy. */
+  private readonly opening = new AbortController();
   private state: 'connecting' | 'awaiting-hello' | 'up' | 'closed' = 'connecting';
   private heardAtMs = 0;
   private refusal: FairleadError | undefined;
@@ -99,6 +102,8 @@ export class Link implements BrokerLink {
       const credentials = await credentialsOf(access);
       if (this.state === 'closed') return;
       this.shown = credentials;
+      const tunnel = await tunnelTo(url, access, handshakeTimeoutMs, this.opening.signal);
+      const isSecure = url.protocol === 'wss:';
       const options: ClientOptions & { readonly closeTimeout: number } = {
         headers: credentials.headers,
         handshakeTimeout: handshakeTimeoutMs,
@@ -107,10 +112,10 @@ export class Link implements BrokerLink {
         perMessageDeflate: false,
         skipUTF8Validation: true,
         ...credentials.tls,
-        createConnection: connectionMaker(url.protocol === 'wss:'),
+        createConnection: tunnel ? connectionOver(tunnel, isSecure) : connectionMaker(isSecure),
         // RFC 6455 §5.3 wants masks against proxies that take frames for HTTP. Inside TLS, or without
         // leaving this machine, there is none, and an all-zero key saves a pass over every byte.
-        ...(url.protocol === 'wss:' || isLoopback(url.hostname) ? { generateMask: zeroMask } : {}),
+        ...(isSecure || (isLoopback(url.hostname) && tunnel === undefined) ? { generateMask: zeroMask } : {}),
       };
       this.attach(new WebSocket(url, 'fairlead.v1', options));
     } catch (error) {
@@ -207,6 +212,7 @@ export class Link implements BrokerLink {
     if (this.state === 'closed') return;
     const wasOpen = this.state !== 'connecting';
     this.state = 'closed';
+    this.opening.abort();
     clearInterval(this.keepAlive);
     const { socket } = this;
     if (socket !== undefined) {

@@ -7,7 +7,7 @@ import { decodeControl, helloSchema, parsePayload } from '../../protocol/control
 import { frameTypes } from '../../protocol/frame.ts';
 import { formatSpan } from '../age.ts';
 import { type Finding, fail, ok, skip, warn } from './check.ts';
-import { type Examination, tlsOptions, type UpgradeAnswer } from './examination.ts';
+import { type Examination, tlsOptions, type UpgradeAnswer, wayOptions } from './examination.ts';
 import { type ProbeAnswer, probe } from './http-probe.ts';
 
 /** A broker takes a token this much before its time: beyond, the clocks matter. */
@@ -26,7 +26,7 @@ export async function checkBroker(examination: Examination): Promise<Finding> {
   const { url, timeoutMs } = examination;
   let answer: ProbeAnswer;
   try {
-    answer = await probe(httpUrl(examination, '/healthz'), tlsOptions(examination), timeoutMs);
+    answer = await probe(httpUrl(examination, '/healthz'), await requestOptions(examination), timeoutMs);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     const advice =
@@ -50,7 +50,7 @@ export async function checkBroker(examination: Examination): Promise<Finding> {
       'correct host, port and path in --broker; a login page or a filter may answer in its place',
     );
   }
-  const ready = await probe(httpUrl(examination, '/readyz'), tlsOptions(examination), timeoutMs);
+  const ready = await probe(httpUrl(examination, '/readyz'), await requestOptions(examination), timeoutMs);
   if (ready.status === 200) return ok('a Fairlead broker, ready');
   const state = String(parsed(ready.body).status ?? `HTTP ${ready.status}`);
   return warn(
@@ -99,7 +99,7 @@ async function tryUpgrade(examination: Examination): Promise<UpgradeAnswer | str
     handshakeTimeout: timeoutMs,
     perMessageDeflate: false,
     maxPayload: 1_048_576,
-    ...tlsOptions(examination),
+    ...(await requestOptions(examination)),
   });
   const outcome = await new Promise<UpgradeAnswer | string>((resolve) => {
     let isOpen = false;
@@ -143,6 +143,10 @@ async function tryUpgrade(examination: Examination): Promise<UpgradeAnswer | str
   });
   socket.terminate();
   return outcome;
+}
+
+async function requestOptions(examination: Examination) {
+  return { ...tlsOptions(examination), ...(await wayOptions(examination)) };
 }
 
 function interpret(status: number, body: string): UpgradeAnswer | string {

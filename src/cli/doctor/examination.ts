@@ -1,7 +1,12 @@
 // What `doctor` was asked to look at, and what its checks have learned for those that come after them.
 
+import type { Socket } from 'node:net';
 import type { BrokerClient } from '../../client/index.ts';
 import type { CertificateMaterial } from '../../files/followed-certificate.ts';
+import type { ProxyAccess } from '../../link/broker-access.ts';
+import { connectionOver } from '../../link/broker-socket.ts';
+import type { ProxyChoice } from '../../link/proxy-choice.ts';
+import { tunnelTo } from '../../link/proxy-tunnel.ts';
 import type { HostPort } from '../address.ts';
 
 /** What the broker, or whatever is in front of it, answered to the request for a link. */
@@ -16,6 +21,10 @@ export interface Examination {
   readonly url: URL;
   /** With an agent's token, from its machine. */
   readonly isAgent: boolean;
+  /** The proxy on the way there, and why there is one or none. */
+  readonly way: ProxyChoice;
+  /** How it is connected through. */
+  readonly proxyAccess: ProxyAccess;
   readonly node: string | undefined;
   readonly target: HostPort | undefined;
   /** Longest that one step may take. */
@@ -37,15 +46,15 @@ export interface Examination {
   upgrade: UpgradeAnswer | undefined;
 }
 
-/** Of the broker. */
+/** Of the broker, or of another hop on the way. */
 export function hostOf({ url }: Pick<Examination, 'url'>): string {
   return url.hostname.replace(/^\[|\]$/g, '');
 }
 
-/** Of the broker. */
+/** Likewise. */
 export function portOf({ url }: Pick<Examination, 'url'>): number {
   if (url.port !== '') return Number(url.port);
-  return url.protocol === 'wss:' ? 443 : 80;
+  return url.protocol === 'wss:' || url.protocol === 'https:' ? 443 : 80;
 }
 
 /** What a TLS connection to the broker is made with. */
@@ -54,4 +63,21 @@ export function tlsOptions({ ca, certificate }: Examination) {
     ...(ca === undefined ? {} : { ca }),
     ...(certificate === undefined ? {} : { cert: certificate.cert, key: certificate.key }),
   };
+}
+
+/** Where the first connection on the way goes: the proxy, or the broker itself. */
+export function firstHop({ url, way }: Examination): { readonly url: URL; readonly isProxy: boolean } {
+  return { url: way.proxy ?? url, isProxy: way.proxy !== undefined };
+}
+
+/** Through the proxy, if there is one. */
+export async function openWay({ url, proxyAccess, timeoutMs }: Examination): Promise<Socket | undefined> {
+  return await tunnelTo(url, proxyAccess, timeoutMs, new AbortController().signal);
+}
+
+/** For requests that are to go that way. */
+export async function wayOptions(examination: Examination) {
+  const tunnel = await openWay(examination);
+  if (tunnel === undefined) return {};
+  return { createConnection: connectionOver(tunnel, examination.url.protocol === 'wss:') };
 }

@@ -18,7 +18,8 @@ export function probe(url: URL, options: RequestOptions, timeoutMs: number): Pro
   return new Promise((resolve, reject) => {
     const sentMs = Date.now();
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
-    const request = send(url, { agent: false, ...options, headers: { accept: 'application/json' } });
+    const way = options.createConnection === undefined ? { agent: false } : {};
+    const request = send(url, { ...way, ...options, headers: { accept: 'application/json' } });
     const timer = setTimeout(() => request.destroy(new Error('no answer in time')), timeoutMs);
     request.once('error', reject).once('close', () => clearTimeout(timer));
     request.once('response', (response) => {

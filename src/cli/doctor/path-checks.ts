@@ -7,14 +7,16 @@ import { unreachable } from '../../link/unreachable.ts';
 import { formatAddress } from '../address.ts';
 import { formatSpan } from '../age.ts';
 import { type Finding, fail, ok, skip, warn } from './check.ts';
-import { type Examination, hostOf, portOf, tlsOptions } from './examination.ts';
+import { type Examination, firstHop, hostOf, openWay, portOf, tlsOptions } from './examination.ts';
 
 /** More addresses than these are not tried. */
 const maxAddresses = 8;
 const daySeconds = 86_400;
 
 export async function checkDns(examination: Examination): Promise<Finding> {
-  const host = hostOf(examination);
+  const hop = firstHop(examination);
+  const host = hostOf(hop);
+  const flag = hop.isProxy ? 'the proxy is named' : '--broker spells it';
   if (isIP(host) !== 0) return skip(`${host} is an address: there is nothing to look up`);
   try {
     const addresses = await within(examination.timeoutMs, lookup(host, { all: true }));
@@ -24,7 +26,7 @@ export async function checkDns(examination: Examination): Promise<Finding> {
     if (code === 'ENOTFOUND')
       return fail(
         `there is no address for the name "${host}"`,
-        'check how --broker spells it, and whether this machine asks the right DNS server (/etc/resolv.conf)',
+        `check how ${flag}, and whether this machine asks the right DNS server (/etc/resolv.conf)`,
       );
     return fail(
       `the name "${host}" cannot be looked up: ${code === 'EAI_AGAIN' ? 'no DNS server answers' : messageOf(error)}`,
@@ -34,8 +36,9 @@ export async function checkDns(examination: Examination): Promise<Finding> {
 }
 
 export async function checkTcp(examination: Examination): Promise<Finding> {
-  const host = hostOf(examination);
-  const port = portOf(examination);
+  const hop = firstHop(examination);
+  const host = hostOf(hop);
+  const port = portOf(hop);
   const addresses = await within(examination.timeoutMs, lookup(host, { all: true }));
   const attempts = await Promise.all(
     addresses.slice(0, maxAddresses).map(async ({ address }) => {
@@ -50,7 +53,7 @@ export async function checkTcp(examination: Examination): Promise<Finding> {
   const said = bad.map(({ name, error }) => `${name}: ${reasonOf(error)}`).join('; ');
   if (good.length === 0) return fail(said, adviceOn(codeOf(bad[0]?.error)));
   const connected = good.map(({ name, tookMs }) => `${name} in ${tookMs.toFixed(1)} ms`).join(', ');
-  if (bad.length === 0) return ok(`connected to ${connected}`);
+  if (bad.length === 0) return ok(`connected to ${hop.isProxy ? 'the proxy at ' : ''}${connected}`);
   return warn(
     `connected to ${connected}, but not to ${said}`,
     'correct the DNS record or that address: a connection may try it first',
@@ -95,10 +98,12 @@ export async function checkTls(examination: Examination): Promise<Finding> {
 }
 
 /** Unverified: what is wrong is for the check to say. Nothing is sent. */
-function openTls(examination: Examination): Promise<TLSSocket> {
+async function openTls(examination: Examination): Promise<TLSSocket> {
   const host = hostOf(examination);
-  return new Promise((resolve, reject) => {
+  const tunnel = await openWay(examination);
+  return await new Promise((resolve, reject) => {
     const socket = connectTls({
+      ...(tunnel === undefined ? {} : { socket: tunnel }),
       host,
       port: portOf(examination),
       // RFC 6066 §3: an address is no server name.
