@@ -30,7 +30,7 @@ export async function tunnelTo(
   return await openTunnel(to, proxy, ca, timeoutMs, signal);
 }
 
-export async function openTunnel(
+async function openTunnel(
   to: URL,
   proxy: URL,
   ca: string | Buffer | undefined,
