@@ -61,6 +61,8 @@ interface CommonTag {
   /** By which the token or certificate can be revoked: see `Identity`. */
   tokenId?: string | undefined;
   serial?: string | undefined;
+  /** Where it comes from, for people, where an engine keeps that with the tag. */
+  readonly address?: string | undefined;
   readonly version: string | undefined;
   /** The peer's own count of its links, which tells the newer of two wherever they end; 0 where it does not count. */
   readonly attempt: number;
@@ -101,6 +103,7 @@ export interface DialTag extends CommonTag {
 }
 
 export interface LinkFacts {
+  readonly address?: string | undefined;
   readonly id: string;
   readonly since: number;
   readonly version: string | undefined;
@@ -108,9 +111,9 @@ export interface LinkFacts {
 }
 
 /** The tag of a link that the gate has just let in. */
-export function tagOf(admission: Admission): LinkTag {
+export function tagOf(admission: Admission, address?: string): LinkTag {
   const { version, attempt } = admission;
-  const facts = { id: nanoid(), since: Date.now(), version, attempt };
+  const facts = { id: nanoid(), since: Date.now(), version, attempt, address };
   return 'node' in admission
     ? dialTag(admission.identity, admission.node, admission.session, admission.instance, facts)
     : agentTag(admission.identity, admission.instance, facts, admission.routes, admission.labels);
@@ -131,6 +134,7 @@ export function agentTag(
     expiresAt: identity.expiresAt,
     tokenId: identity.tokenId,
     serial: identity.serial,
+    address: facts.address,
     version: facts.version,
     attempt: facts.attempt,
     node: identity.node,
@@ -161,6 +165,7 @@ export function dialTag(
     expiresAt: identity.expiresAt,
     tokenId: identity.tokenId,
     serial: identity.serial,
+    address: facts.address,
     version: facts.version,
     attempt: facts.attempt,
     node,

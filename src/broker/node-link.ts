@@ -18,20 +18,17 @@ export class NodeLink implements BrokerLink {
   readonly #webSocket: WebSocket;
   readonly #socket: Socket;
   readonly #ledger: Ledger;
-  readonly #address: string;
   /** What the ledger knows. */
   #toldBytes = 0;
   /** When the ping was sent that has not been answered. */
   #pingedAtMs: number | undefined;
   #rttMs: number | undefined;
 
-  /** `address` is the peer's, for people. */
-  constructor(tag: LinkTag, webSocket: WebSocket, socket: Socket, ledger: Ledger, address: string) {
+  constructor(tag: LinkTag, webSocket: WebSocket, socket: Socket, ledger: Ledger) {
     this.tag = tag;
     this.#ledger = ledger;
     this.#webSocket = webSocket;
     this.#socket = socket;
-    this.#address = address;
     webSocket.on('pong', () => this.#ponged());
   }
 
@@ -101,7 +98,7 @@ export class NodeLink implements BrokerLink {
 
   get observed(): Observed {
     return {
-      address: this.#address,
+      address: this.tag.address,
       rttMs: this.#rttMs,
       receivedBytes: this.bytesRead,
       sentBytes: this.bytesWritten,

@@ -212,7 +212,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     incoming: IncomingMessage,
     admission: Admission,
   ): void {
-    const link = new NodeLink(tagOf(admission), webSocket, socket, pressure, requests.addressOf(incoming));
+    const link = new NodeLink(tagOf(admission, requests.addressOf(incoming)), webSocket, socket, pressure);
     const client = requests.proxiedSourceOf(incoming);
     if (client !== undefined) webSocket.once('close', intake.enterProxied(client));
     links.add(link);

@@ -6,6 +6,9 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { mintToken } from '../../src/broker/index.ts';
+import type { Status } from '../../src/protocol/status.ts';
 import { EdgeBroker } from '../rig/edge.ts';
 import { Rig } from '../rig/rig.ts';
 import { CuttableProxy, listen, readPattern, writePattern } from '../rig/targets.ts';
@@ -51,6 +54,22 @@ test('an object evicted with streams open wakes with the next byte, and the stre
   // Its constructor ran again while the streams were open.
   expect(evictions).toBe(2);
   expect(it.linkLosses).toBe(0);
+});
+
+test('where a link comes from is what the platform says', async () => {
+  const token = await mintToken({ secret, agent: 'node-addressed' });
+  const headers = { authorization: `Bearer ${token}`, 'cf-connecting-ip': '203.0.113.9' };
+  const link = new WebSocket(`${edge.url}/v1/agent?node=node-addressed&instance=one`, 'fairlead.v1', {
+    headers,
+  });
+  await once(link, 'message');
+  const dial = { authorization: `Bearer ${await mintToken({ secret, dial: ['node-addressed'] })}` };
+  const told = async () => {
+    const response = await fetch(`${edge.url.replace('ws', 'http')}/v1/status`, { headers: dial });
+    return ((await response.json()) as Status).nodes[0]?.instances[0]?.address;
+  };
+  await expect.poll(told).toBe('203.0.113.9');
+  link.terminate();
 });
 
 test('the edge describes its HTTP API as the other engines do, but for /metrics', async () => {

@@ -49,11 +49,14 @@ function statusOf(
 }
 
 /** The page, and beside it whatever `answer` says. */
-async function serve(answer: () => ShownStatus, look?: Look): Promise<Viewer> {
+async function serve(answer: () => ShownStatus | string | number, look?: Look): Promise<Viewer> {
   const server = createServer(({ url }, response) => {
     if (url === '/') response.writeHead(200, pageHeaders).end(document_);
-    else if (url === '/v1/status') response.writeHead(200).end(JSON.stringify(answer()));
-    else response.writeHead(404).end();
+    else if (url === '/v1/status') {
+      const said = answer();
+      response.writeHead(typeof said === 'number' ? said : 200);
+      response.end(typeof said === 'object' ? JSON.stringify(said) : String(said));
+    } else response.writeHead(404).end();
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   opened.push({ close: () => void server.close().closeAllConnections() });
@@ -192,4 +195,48 @@ test('a gateway shows its tunnels and dials, and what is wrong between it and it
   await expect.poll(() => page.textContent('#notice')).toContain('connect ECONNREFUSED');
   // Nobody knows that they have gone.
   expect(await viewer.cell('edge-1', 'state')).toMatch(/^ready/);
+});
+
+test('it asks nothing while nobody looks, nor while it waits for a token', async () => {
+  let isOpen = true;
+  await using viewer = await serve(() => (isOpen ? statusOf(kinds) : 401));
+  const { page } = viewer;
+  await expect.poll(() => viewer.names()).toHaveLength(3);
+  await page.clock.install();
+  const look = (hidden: boolean) =>
+    page.evaluate((isHidden) => {
+      Object.defineProperty(document, 'hidden', { value: isHidden, configurable: true });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, hidden);
+  const asked = () => viewer.urls.filter((url) => url.endsWith('/v1/status')).length;
+  await look(true);
+  await page.clock.runFor(1000);
+  const before = asked();
+  await page.clock.runFor(600_000);
+  expect(asked()).toBe(before);
+  await look(false);
+  await expect.poll(asked).toBe(before + 1);
+
+  isOpen = false;
+  await page.clock.runFor(10_000);
+  await page.waitForSelector('#token-form');
+  const refused = asked();
+  await page.fill('#token', 'half a to');
+  await look(true);
+  await look(false);
+  await page.clock.runFor(600_000);
+  expect(asked()).toBe(refused);
+  expect(await page.inputValue('#token')).toBe('half a to');
+});
+
+test('what is no status is told, and asked for again', async () => {
+  let said: ShownStatus | string | number = '<html>a proxy</html>';
+  await using viewer = await serve(() => said);
+  const { page } = viewer;
+  await expect.poll(() => page.textContent('#notice')).toContain('what it answers is no status');
+  said = 502;
+  await expect.poll(() => page.textContent('#notice')).toContain('HTTP 502');
+  said = statusOf(kinds);
+  await expect.poll(() => viewer.names()).toHaveLength(3);
+  expect(await page.locator('#notice').isVisible()).toBe(false);
 });

@@ -3,7 +3,7 @@
 
 import type { WebSocket } from '@cloudflare/workers-types';
 import { closeReason } from '../close-reason.ts';
-import type { BrokerLink, LinkTag } from '../link.ts';
+import type { BrokerLink, LinkTag, Observed } from '../link.ts';
 
 /** The platform's limit is 16 384 bytes; what is left over is for a tag to grow (`unanswered`). */
 const maxTagBytes = 12_288;
@@ -54,6 +54,12 @@ export class EdgeLink implements BrokerLink {
   pause(): void {}
 
   resume(): void {}
+
+  /** The platform answers pings itself, and counts for nobody. */
+  get observed(): Observed {
+    const { address } = this.tag;
+    return address === undefined ? {} : { address };
+  }
 
   saveTag(): void {
     try {

@@ -10,6 +10,7 @@ import type { EdgeSettings, Environment } from './environment.ts';
 const origin = 'https://fairlead.invalid';
 
 const admissionHeader = 'fairlead-admission';
+const addressHeader = 'fairlead-address';
 
 export const paths = { link: '/link', summary: '/summary', report: '/report', list: '/list' } as const;
 
@@ -45,8 +46,15 @@ function hash(text: string): number {
 }
 
 /** The request that hands an upgrade to the node's object: nothing of the client's own is passed on. */
-export function linkRequest(admission: Admission): [url: string, init: { headers: Record<string, string> }] {
-  const headers = { upgrade: 'websocket', [admissionHeader]: encodeURIComponent(JSON.stringify(admission)) };
+export function linkRequest(
+  admission: Admission,
+  address: string | undefined,
+): [url: string, init: { headers: Record<string, string> }] {
+  const headers = {
+    upgrade: 'websocket',
+    [admissionHeader]: encodeURIComponent(JSON.stringify(admission)),
+    ...(address === undefined ? {} : { [addressHeader]: address }),
+  };
   return [origin + paths.link, { headers }];
 }
 
@@ -54,6 +62,12 @@ export function linkRequest(admission: Admission): [url: string, init: { headers
 export function admissionOf(headers: { get(name: string): string | null }): Admission | undefined {
   const text = headers.get(admissionHeader);
   return text === null ? undefined : (JSON.parse(decodeURIComponent(text)) as Admission);
+}
+
+/** Where the link comes from; undefined where the platform did not say. */
+export function addressOf(headers: { get(name: string): string | null }): string | undefined {
+  const address = headers.get(addressHeader) ?? '';
+  return /^[0-9a-f.:]{2,45}$/i.test(address) ? address : undefined;
 }
 
 /** `summary` null: no agent of the node is connected any more. */

@@ -19,7 +19,7 @@ import { defaultRelayOptions } from '../relay-options.ts';
 import { consoleLog } from './console-log.ts';
 import { EdgeLink, fitsAttachment } from './edge-link.ts';
 import { type EdgeSettings, type Environment, edgeSettings } from './environment.ts';
-import { admissionOf, directoryStub, paths, reportRequest } from './internal.ts';
+import { addressOf, admissionOf, directoryStub, paths, reportRequest } from './internal.ts';
 
 declare const WebSocketPair: typeof WebSocketPairOf;
 declare const Response: typeof WorkersResponse;
@@ -72,7 +72,7 @@ export class NodeObject {
     const admission = admissionOf(request.headers);
     if (pathname !== paths.link || admission === undefined)
       return errorResponse(404, 'ERR_PROTOCOL', 'an object is reached through the Worker only');
-    const tag = tagOf(admission);
+    const tag = tagOf(admission, addressOf(request.headers));
     if (!fitsAttachment(tag))
       return new Refusal(
         'bad-request',

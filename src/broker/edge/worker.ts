@@ -100,7 +100,10 @@ async function openLink(
 ): Promise<Response> {
   const admission = await gate.authorizeUpgrade(request);
   const node = 'node' in admission ? admission.node : admission.identity.node;
-  const response = await nodeStub(environment, settings, node).fetch(...linkRequest(admission));
+  const response = await nodeStub(environment, settings, node).fetch(
+    // The platform writes this header itself, whatever the client sent.
+    ...linkRequest(admission, request.headers.get('cf-connecting-ip') ?? undefined),
+  );
   // The platform's own types and the web's differ in name only.
   return response as unknown as Response;
 }
