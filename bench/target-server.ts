@@ -1,4 +1,4 @@
-// What the paths lead to. The first line of a connection says what is wanted: `down N` for N bytes, `up N` to take N
+// `target-server [ADDRESS]`: what the paths lead to. The first line of a connection says what is wanted: `down N` for N bytes, `up N` to take N
 // bytes and confirm the last with one, `half` to take all until the end and answer then, anything else is echoed.
 
 import { createServer, type Socket } from 'node:net';
@@ -18,7 +18,7 @@ const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => 
   });
 });
 // As many as the load brings at once.
-server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, () => {
+server.listen({ port: 0, host: process.argv[2] ?? '127.0.0.1', backlog: 4096 }, () => {
   const { port } = server.address() as { port: number };
   process.stderr.write(`${JSON.stringify({ msg: 'ready', listen: [`127.0.0.1:${port}`] })}\n`);
 });
