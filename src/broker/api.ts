@@ -177,6 +177,19 @@ export const describe = {
     }),
     responses: upgrade('session-taken', 'session-limit', 'principal-limit'),
   }),
+  metrics: describeRoute({
+    operationId: 'getMetrics',
+    summary: 'The figures of docs/metrics.md, for whoever may dial every node',
+    tags: ['health'],
+    security: token,
+    responses: {
+      200: {
+        description: 'Text that Prometheus reads.',
+        content: { 'text/plain': { schema: { type: 'string' } } },
+      },
+      ...refusals(),
+    },
+  }),
   document: describeRoute({
     operationId: 'getDocument',
     summary: 'This document',

@@ -6,6 +6,7 @@ import type { Intake } from './intake.ts';
 import type { BrokerLink } from './link.ts';
 import { type NatsFigures, tellNats } from './nats/figures.ts';
 import type { Relay } from './relay.ts';
+import { tellLinks, tellTraffic } from './relay-figures.ts';
 
 export interface BrokerFigures {
   readonly version: string;
@@ -23,57 +24,13 @@ export function brokerMetrics(figures: BrokerFigures): Metrics {
   const { version, relay, intake, pressure, isDraining, nats, certificateEndsAt } = figures;
   const metrics = new Metrics(version);
   const { counters, switchboard, backPressure } = relay;
-  metrics.gauge('fairlead_links', 'Links that are open, by kind of peer.', 'kind', () => ({
-    agent: count(switchboard.agents()),
-    dial: switchboard.sessionCount,
-  }));
-  metrics.level('fairlead_nodes', 'Nodes with an agent here.', () => {
+  tellLinks(metrics, () => {
     const nodes = new Set<string>();
     for (const { tag } of switchboard.agents()) nodes.add(tag.node);
-    return nodes.size;
+    const sessions = switchboard.sessionCount;
+    return { nodes: nodes.size, links: { agent: count(switchboard.agents()), dial: sessions }, sessions };
   });
-  metrics.level(
-    'fairlead_sessions',
-    'Sessions whose dialer has a link here.',
-    () => switchboard.sessionCount,
-  );
-  metrics.total('fairlead_links_opened_total', 'Links opened.', () => counters.linksOpened);
-  metrics.totals(
-    'fairlead_links_closed_total',
-    'Links closed, by close code.',
-    'code',
-    () => counters.closed,
-  );
-  metrics.totals(
-    'fairlead_refusals_total',
-    'Requests and links refused, by reason.',
-    'reason',
-    () => counters.refused,
-  );
-  metrics.totals('fairlead_received_messages_total', 'Messages received, by kind of peer.', 'from', () => ({
-    agent: counters.messagesFromAgents,
-    dial: counters.messagesFromDialers,
-  }));
-  metrics.totals('fairlead_received_bytes_total', 'Bytes of messages received.', 'from', () => ({
-    agent: counters.bytesFromAgents,
-    dial: counters.bytesFromDialers,
-  }));
-  metrics.totals(
-    'fairlead_sent_messages_total',
-    'Messages handed on, by kind of peer; what the broker itself says is not among them.',
-    'to',
-    () => ({ agent: counters.messagesToAgents, dial: counters.messagesToDialers }),
-  );
-  metrics.totals('fairlead_sent_bytes_total', 'Bytes of messages handed on.', 'to', () => ({
-    agent: counters.bytesToAgents,
-    dial: counters.bytesToDialers,
-  }));
-  metrics.totals(
-    'fairlead_dropped_messages_total',
-    'Messages not passed on, by reason.',
-    'reason',
-    () => counters.dropped,
-  );
+  tellTraffic(metrics, () => counters);
   metrics.total(
     'fairlead_pauses_total',
     "Times that a dialer was paused because its agent's link was full.",

@@ -2,6 +2,7 @@
 
 import { type Context, Hono } from 'hono';
 import { cors } from 'hono/cors';
+import { metricsPath } from '../metrics/path.ts';
 import { dataHeaders, page, pageHeaders } from '../page/served.ts';
 import { type BrokerStatus, statusPath } from '../protocol/status.ts';
 import { describe, documentOf, documentPath, type ListedNode } from './api.ts';
@@ -27,6 +28,8 @@ export interface RoutesOptions {
   readonly findNode?: (node: string) => Promise<NodeSummary | undefined>;
   /** Whether the engine has /metrics beside these routes. */
   readonly servesMetrics: boolean;
+  /** For an engine whose /metrics is asked with a token that grants every node. Default: there is none here. */
+  readonly metrics?: () => Promise<{ readonly text: string; readonly type: string }>;
   /** What the broker knows of itself, beside these nodes. */
   readonly describeBroker: (nodes: readonly NodeSummary[]) => BrokerStatus;
   /** True where there is a status page at `/`. */
@@ -136,6 +139,16 @@ export function createRoutes(options: RoutesOptions): Hono<Surroundings> {
   };
   app.get(agentPath, describe.agent, askForUpgrade);
   app.get(dialPath, describe.dial, askForUpgrade);
+
+  const { metrics } = options;
+  if (metrics !== undefined)
+    app.get(metricsPath, describe.metrics, async (c) => {
+      // Sums over all nodes are for whoever may dial them all.
+      if (!(await grantedNodes(c)).includes('*'))
+        throw new Refusal('forbidden', 'figures of all nodes want a dial token for all nodes: "*"');
+      const { text, type } = await metrics();
+      return c.body(text, 200, { 'content-type': type });
+    });
 
   let document: Promise<object> | undefined;
   app.get(documentPath, describe.document, async (c) => {

@@ -3,9 +3,8 @@
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { metricsPath } from './path.ts';
 import type { Metrics } from './registry.ts';
-
-export const metricsPath = '/metrics';
 
 /** Scrapers are few; what is slower than this is none. */
 const maxConnections = 64;

@@ -2,6 +2,7 @@
 // nothing a peer does makes a new series.
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { tellBuild } from './build-info.ts';
 
 /** Counts by the one label that tells them apart. */
 export type Counts = Readonly<Record<string, number>>;
@@ -23,9 +24,7 @@ export class Metrics {
   constructor(version: string) {
     collectDefaultMetrics({ register: this.#registry });
     for (const name of misnamed) this.#registry.removeSingleMetric(name);
-    this.gauge('fairlead_build_info', 'Always 1; the label tells which build this is.', 'version', () => ({
-      [version]: 1,
-    }));
+    tellBuild(this, version);
   }
 
   get contentType(): string {

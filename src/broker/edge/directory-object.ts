@@ -4,6 +4,7 @@
 import type { DurableObjectState, Request as WorkersRequest } from '@cloudflare/workers-types';
 import { type NodeSummary, servesNode } from '../directory.ts';
 import { errorResponse } from '../refusal.ts';
+import type { Growth } from './counts.ts';
 import { type Environment, edgeSettings } from './environment.ts';
 import { paths, type Report } from './internal.ts';
 
@@ -17,6 +18,7 @@ export class DirectoryObject {
     state.storage.sql.exec(
       'CREATE TABLE IF NOT EXISTS nodes (node TEXT PRIMARY KEY, summary TEXT NOT NULL, confirmed INTEGER NOT NULL)',
     );
+    state.storage.sql.exec('CREATE TABLE IF NOT EXISTS counts (name TEXT PRIMARY KEY, value REAL NOT NULL)');
   }
 
   async fetch(request: WorkersRequest): Promise<Response> {
@@ -25,6 +27,7 @@ export class DirectoryObject {
       this.#take((await request.json()) as Report);
       return new Response(null, { status: 204 });
     }
+    if (pathname === paths.counts) return Response.json(this.#counts());
     if (pathname === paths.list) {
       const host = searchParams.get('host') ?? undefined;
       return Response.json(this.#list().filter((node) => servesNode(node, host)));
@@ -32,8 +35,14 @@ export class DirectoryObject {
     return errorResponse(404, 'ERR_PROTOCOL', 'an object is reached through the Worker only');
   }
 
-  #take({ node, summary }: Report): void {
+  #take({ node, summary, growth = {} }: Report): void {
     const { sql } = this.#state.storage;
+    for (const [name, value] of Object.entries(growth))
+      sql.exec(
+        'INSERT INTO counts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value',
+        name,
+        value,
+      );
     if (summary === null) sql.exec('DELETE FROM nodes WHERE node = ?', node);
     else
       sql.exec(
@@ -42,6 +51,12 @@ export class DirectoryObject {
         JSON.stringify(summary),
         Date.now(),
       );
+  }
+
+  /** What every node's object has counted, those that are gone included. */
+  #counts(): Growth {
+    const rows = this.#state.storage.sql.exec<{ name: string; value: number }>('SELECT * FROM counts');
+    return Object.fromEntries([...rows].map(({ name, value }) => [name, value]));
   }
 
   #list(): NodeSummary[] {

@@ -74,6 +74,8 @@ const settingsSchema = z.object({
   DIRECTORY_SHARDS: number(1, 64, 1),
   /** How often a node's object tells the directory that it still stands, in seconds. Default 600. */
   DIRECTORY_REFRESH_SECONDS: number(10, 86_400, 600),
+  /** How often an object over which something goes tells what it has counted, in seconds; 0: only with other news. Default 0. */
+  COUNT_SECONDS: number(0, 3600, 0),
   /** Where nodes' objects should be: `PATTERN=REGION` pairs, commas between, the first that fits. Default: the platform's choice. */
   LOCATION_HINTS: placementSchema,
   /** Sites whose pages may dial and ask for nodes: origins, commas between. Default: none. */
@@ -91,6 +93,8 @@ export interface EdgeSettings {
   readonly allowOrigins: readonly string[];
   readonly directoryShards: number;
   readonly directoryRefreshMs: number;
+  /** 0: counts are told with other news only. */
+  readonly countMs: number;
   readonly locationHints: readonly (readonly [pattern: string, region: z.infer<typeof hintSchema>])[];
 }
 
@@ -111,6 +115,7 @@ export function edgeSettings(environment: Environment): EdgeSettings {
     maxSessionsPerNode: mostSessions(data.TOTAL_IN_FLIGHT_BYTES),
     directoryShards: data.DIRECTORY_SHARDS,
     directoryRefreshMs: data.DIRECTORY_REFRESH_SECONDS * 1000,
+    countMs: data.COUNT_SECONDS * 1000,
     locationHints: data.LOCATION_HINTS,
     allowOrigins: data.ALLOW_ORIGINS,
   };

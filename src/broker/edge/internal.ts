@@ -5,6 +5,7 @@ import type { DurableObjectNamespace, DurableObjectStub } from '@cloudflare/work
 import type { NodeQuestion, NodeSummary } from '../directory.ts';
 import type { Admission } from '../gate.ts';
 import { matchesNode } from '../grants.ts';
+import type { Growth } from './counts.ts';
 import type { EdgeSettings, Environment } from './environment.ts';
 
 const origin = 'https://fairlead.invalid';
@@ -12,7 +13,13 @@ const origin = 'https://fairlead.invalid';
 const admissionHeader = 'fairlead-admission';
 const addressHeader = 'fairlead-address';
 
-export const paths = { link: '/link', summary: '/summary', report: '/report', list: '/list' } as const;
+export const paths = {
+  link: '/link',
+  summary: '/summary',
+  report: '/report',
+  list: '/list',
+  counts: '/counts',
+} as const;
 
 /** The object of a node, near where the configuration says. */
 export function nodeStub(environment: Environment, settings: EdgeSettings, node: string): DurableObjectStub {
@@ -74,12 +81,15 @@ export function addressOf(headers: { get(name: string): string | null }): string
 export interface Report {
   readonly node: string;
   readonly summary: NodeSummary | null;
+  /** What the node's object has counted since it told last. */
+  readonly growth?: Growth;
 }
 
 export function reportRequest(report: Report): [url: string, init: { method: string; body: string }] {
   return [origin + paths.report, { method: 'PUT', body: JSON.stringify(report) }];
 }
 
+export const countsUrl = origin + paths.counts;
 export const summaryUrl = origin + paths.summary;
 /** A host is in its normal form. */
 export function listUrl({ host }: NodeQuestion): string {

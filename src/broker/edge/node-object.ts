@@ -17,6 +17,7 @@ import { errorResponse, Refusal } from '../refusal.ts';
 import { Relay } from '../relay.ts';
 import { defaultRelayOptions } from '../relay-options.ts';
 import { consoleLog } from './console-log.ts';
+import { add, type Growth, growthSince, subtract } from './counts.ts';
 import { EdgeLink, fitsAttachment } from './edge-link.ts';
 import { type EdgeSettings, type Environment, edgeSettings } from './environment.ts';
 import { addressOf, admissionOf, directoryStub, paths, reportRequest } from './internal.ts';
@@ -40,6 +41,9 @@ export class NodeObject {
   #reported: string | undefined;
   #reporting = false;
   #lastNode: string | undefined;
+  /** What the directory has of this object's counters. */
+  readonly #told: Growth = {};
+  #countsSoon = false;
 
   constructor(state: DurableObjectState, environment: Environment) {
     this.#state = state;
@@ -103,6 +107,7 @@ export class NodeObject {
     if (link === undefined) return;
     if (typeof message === 'string') this.#relay.receiveText(link);
     else this.#relay.receive(link, new Uint8Array(message));
+    this.#tellCountsSoon(link.tag.node);
     if (link.tag.state === 'closed') this.#dropped(webSocket);
   }
 
@@ -165,16 +170,30 @@ export class NodeObject {
     );
   }
 
+  /** While something goes over the object, it tells what it counts: an eviction would take that with it. */
+  #tellCountsSoon(node: string): void {
+    const { countMs } = this.#settings;
+    if (countMs === 0 || this.#countsSoon) return;
+    this.#countsSoon = true;
+    setTimeout(() => {
+      this.#countsSoon = false;
+      this.#state.waitUntil(this.#report(node));
+    }, countMs);
+  }
+
   async #report(node: string): Promise<void> {
     const summary = this.#summary() ?? null;
+    const growth = growthSince(this.#relay.counters, this.#told);
+    add(this.#told, growth);
     try {
       const stub = directoryStub(this.#environment, this.#settings, node);
-      const [url, init] = reportRequest({ node, summary });
+      const [url, init] = reportRequest({ node, summary, growth });
       const response = await stub.fetch(url, init);
       if (!response.ok) throw new Error(`HTTP ${response.status}`);
       this.#reported = JSON.stringify(summary);
     } catch (error) {
       // It hears of it at the next change or refresh.
+      subtract(this.#told, growth);
       this.#reported = JSON.stringify(summary);
       consoleLog.warn(
         { event: 'directory-behind', node, error: String(error) },

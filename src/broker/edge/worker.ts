@@ -1,19 +1,25 @@
 // The broker at the edge: a Worker that authenticates with the same gate and routes as the Node server, and hands
 // each link to the Durable Object of its node. Holds nothing between requests but what the environment says.
 
+import { tellBuild } from '../../metrics/build-info.ts';
 import { FairleadError } from '../../protocol/errors.ts';
 import { newCounters } from '../counters.ts';
 import type { NodeQuestion, NodeSummary } from '../directory.ts';
 import { agentPath, createGate, dialPath, type Gate } from '../gate.ts';
 import { tokenVerifier } from '../identity-verifier.ts';
 import { errorResponse, Refusal } from '../refusal.ts';
+import { tellLinks, tellTraffic } from '../relay-figures.ts';
 import { createRoutes } from '../routes.ts';
 import { consoleLog } from './console-log.ts';
+import { add, countersOf, type Growth } from './counts.ts';
 import { type EdgeSettings, type Environment, edgeSettings } from './environment.ts';
-import { directoryStubs, linkRequest, listUrl, nodeStub, summaryUrl } from './internal.ts';
+import { countsUrl, directoryStubs, linkRequest, listUrl, nodeStub, summaryUrl } from './internal.ts';
+import { contentType, TextFigures } from './text-figures.ts';
 
 export { DirectoryObject } from './directory-object.ts';
 export { NodeObject } from './node-object.ts';
+
+const version = 'edge';
 
 interface App {
   fetch(request: Request): Promise<Response>;
@@ -57,12 +63,8 @@ function createApp(environment: Environment): App {
     servesMetrics: false,
     listNodes: async (question) => ({ nodes: await listAll(environment, settings, question), isWhole: true }),
     // The Worker is wherever the request came in, for as long as the platform likes: it has no past to tell of.
-    describeBroker: (nodes) => {
-      const agents = nodes.flatMap(({ instances }) => instances);
-      const sessions = agents.reduce((sum, agent) => sum + agent.sessions, 0);
-      const links = { agent: agents.length, dial: sessions };
-      return { version: 'edge', engine: 'edge', draining: false, links, sessions };
-    },
+    describeBroker: (nodes) => ({ version, engine: 'edge', draining: false, ...linksOf(nodes) }),
+    metrics: () => figures(environment, settings),
     hasPage: true,
     allowOrigins: settings.allowOrigins,
     compresses: false,
@@ -106,6 +108,30 @@ async function openLink(
   );
   // The platform's own types and the web's differ in name only.
   return response as unknown as Response;
+}
+
+function linksOf(nodes: readonly NodeSummary[]) {
+  const agents = nodes.flatMap(({ instances }) => instances);
+  const sessions = agents.reduce((sum, agent) => sum + agent.sessions, 0);
+  return { links: { agent: agents.length, dial: sessions }, sessions };
+}
+
+/** What the directory knows: who is connected, and the sums of what the nodes' objects have told it. */
+async function figures(
+  environment: Environment,
+  settings: EdgeSettings,
+): Promise<{ text: string; type: string }> {
+  const nodes = await listAll(environment, settings, {});
+  const sums: Growth = {};
+  for (const stub of directoryStubs(environment, settings)) {
+    const response = await stub.fetch(countsUrl);
+    add(sums, (await response.json()) as Growth);
+  }
+  const sink = new TextFigures();
+  tellBuild(sink, version);
+  tellLinks(sink, () => ({ nodes: nodes.length, ...linksOf(nodes) }));
+  tellTraffic(sink, () => countersOf(sums));
+  return { text: sink.text, type: contentType };
 }
 
 async function listAll(

@@ -1,0 +1,3 @@
+// Where every process that has figures tells them.
+
+export const metricsPath = '/metrics';
