@@ -102,5 +102,7 @@ export function formatRtt(ms: number): string {
 }
 
 export function formatLastError(error: InstanceStatus['lastError'], nowMs: number): string {
-  return error === undefined ? '-' : `${error.code} ${formatAge(error.at, nowMs)} ago: ${error.reason}`;
+  if (error === undefined) return '-';
+  const { code, at, reason } = error;
+  return `${code} ${formatAge(at, nowMs)} ago${reason === '' ? '' : `: ${reason}`}`;
 }

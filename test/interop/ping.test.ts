@@ -123,4 +123,10 @@ test('a stopped agent is told from a broker that does not answer', async () => {
   const outcomes = await Promise.allSettled(all);
   expect(outcomes.at(-1)).toMatchObject({ status: 'rejected', reason: { code: 'ERR_RATE_LIMIT' } });
   network.broker.child.kill('SIGCONT');
+
+  const left = broker.ping('edge-1');
+  await broker.close();
+  await expect(left).rejects.toMatchObject({ code: 'ERR_CLOSED' });
+  await expect(broker.ping('edge-1')).rejects.toMatchObject({ code: 'ERR_CLOSED' });
+  await expect(broker.ping('Not A Node')).rejects.toMatchObject({ code: 'ERR_CONFIG' });
 });

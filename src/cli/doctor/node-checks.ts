@@ -51,13 +51,15 @@ export async function checkAgent(examination: Examination): Promise<Finding> {
   if (node === undefined) return skip('no node was named: "fairlead doctor NODE" asks its agent');
   const client = await examination.client();
   try {
-    let best = await client.ping(node);
-    // The first finds cold caches.
+    let { instance, totalMs, brokerMs } = await client.ping(node);
+    // The first finds cold caches: the least of each is the way itself.
     for (let more = 4; more > 0; more -= 1) {
       const next = await client.ping(node);
-      if (next.totalMs < best.totalMs) best = next;
+      instance = next.instance;
+      totalMs = Math.min(totalMs, next.totalMs);
+      brokerMs = Math.min(brokerMs, next.brokerMs, totalMs);
     }
-    const { instance, totalMs, brokerMs, agentMs } = best;
+    const agentMs = totalMs - brokerMs;
     return ok(
       `"${node}" (${instance}) answers in ${formatMs(totalMs)} ms: ${formatMs(brokerMs)} dialer–broker + ${formatMs(agentMs)} broker–agent`,
     );

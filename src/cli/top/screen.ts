@@ -61,6 +61,8 @@ export class Screen {
 
   /** As Ctrl-Z does with others: stopped until the shell's `fg`. */
   suspend(): void {
+    // There is no such thing on Windows.
+    if (process.platform === 'win32') return;
     this.giveBack();
     process.kill(process.pid, 'SIGTSTP');
     // Without a shell to wake it the signal has no effect, and nothing says so.
