@@ -60,7 +60,8 @@ export class NodeSessions {
       } catch (error) {
         // An agent that goes ends its sessions first: a new one finds out whether it, or another, is there.
         const isEnded = error instanceof FairleadError && error.code === 'ERR_SESSION_LOST';
-        if (!isEnded || this.#isClosed || attempt === pingAttempts) throw error;
+        if (isEnded && this.#isClosed) throw new FairleadError('ERR_CLOSED', 'this broker client was closed');
+        if (!isEnded || attempt === pingAttempts) throw error;
       }
     }
   }

@@ -23,13 +23,13 @@ const shows = (pattern: RegExp) =>
   expect.poll(() => terminal.screen(), { timeout: 20_000, interval: 50 }).toMatch(pattern);
 
 /** Screens of one command until it has ended: what stood there for a moment, too. */
-async function screensOf(command: string): Promise<string> {
-  await terminal.press(`clear; ${command}; echo ended $?`, 'Enter');
+async function screensOf(name: string, command: string): Promise<string> {
+  await terminal.press(`clear; ${command}; echo ${name} ended $?`, 'Enter');
   let all = '';
   for (;;) {
     const screen = await terminal.screen();
     all += screen;
-    if (/^ended \d+$/m.test(screen)) return all;
+    if (new RegExp(`^${name} ended \\d+$`, 'm').test(screen)) return all;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
@@ -68,15 +68,15 @@ test('ssh and scp through dial have the terminal for themselves', async () => {
   const through = (...flags: string[]) =>
     [...sshd.options, '-o', `"ProxyCommand=${dial(sshd.port, ...flags)}"`].join(' ');
   const command = '"echo hello; sleep 1.7; echo bye"';
-  const clean = await screensOf(`ssh -tt ${through()} ${sshd.user}@node ${command}`);
+  const clean = await screensOf('clean', `ssh -tt ${through()} ${sshd.user}@node ${command}`);
   expect(clean).toMatch(/^hello\n(.*\n)?bye\n/m);
   expect(clean).not.toMatch(/sent/);
   // It would be seen: this is what it looks like for whoever asks for it.
-  expect(await screensOf(`ssh -tt ${through('--progress')} ${sshd.user}@node ${command}`)).toMatch(
+  expect(await screensOf('shown', `ssh -tt ${through('--progress')} ${sshd.user}@node ${command}`)).toMatch(
     /sent .*received/,
   );
 
-  const scp = await screensOf(`scp -l 16000 ${through()} ${sshd.user}@node:${rig.path('big')} back`);
+  const scp = await screensOf('scp', `scp -l 16000 ${through()} ${sshd.user}@node:${rig.path('big')} back`);
   expect(scp).toMatch(/big +100%/);
   expect(scp).not.toMatch(/sent/);
 });

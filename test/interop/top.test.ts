@@ -56,8 +56,8 @@ test('top shows on a terminal what goes on, obeys keys and size, and gives the t
   clearInterval(pouring);
   socket.destroy();
 
-  await terminal.press('/', '1', 'Enter');
-  await shows(/1–1 of 1 with "1"/);
+  await terminal.press('/', 'edge-1', 'Enter');
+  await shows(/1–1 of 1 with "edge-1"/);
   expect(await terminal.screen()).not.toMatch(/^edge-2/m);
   await terminal.press('Escape');
   const late = await serveNode('edge-3');
