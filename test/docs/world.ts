@@ -62,7 +62,9 @@ export async function runPage(page: Page): Promise<ReadonlyMap<Block, Outcome>> 
 }
 
 function translated(commands: string, { here }: Page): string {
-  return [...here].reduce((text, [word, meaning]) => text.replaceAll(word, meaning), commands);
+  // Of "a && b" the shell would go on where a fails; the next line says otherwise.
+  const lines = commands.replace(/ && (?=[^'"|]*$)/gm, '\n');
+  return [...here].reduce((text, [word, meaning]) => text.replaceAll(word, meaning), lines);
 }
 
 /** Files for the page's parts; answers the nodes that have networks of their own. */
