@@ -21,6 +21,9 @@ for word in "$@"; do
       has --cert || say --token-file agent.token
       say --allow 127.0.0.1:22
       ;;
+    gateway)
+      has --http-connect || has --socks5 || has --proxy || say --http-connect 127.0.0.1:0
+      ;;&
     *)
       [ -n "$FAIRLEAD_BROKER" ] || say --broker wss://broker.example.com
       [ -n "$FAIRLEAD_TOKEN_FILE" ] || has --cert || say --token-file dial.token

@@ -9,10 +9,13 @@ exec >"$RESULTS/world.log" 2>&1
 ip link set lo up
 while read -r address; do ip addr add "$address" dev lo; done <"$RESULTS/addresses"
 mount -t tmpfs tmpfs /mnt
-for folder in etc root opt var; do
+for folder in etc opt var; do
   mkdir -p "/mnt/$folder/upper" "/mnt/$folder/work"
   mount -t overlay overlay -o "lowerdir=/$folder,upperdir=/mnt/$folder/upper,workdir=/mnt/$folder/work" "/$folder"
 done
+# A home with nothing of this machine's in it, for the reader and for whom sshd lets in.
+mkdir -m 0700 /mnt/home
+sed -i 's#^root:\(.*\):[^:]*:\([^:]*\)$#root:\1:/mnt/home:\2#' /etc/passwd
 mount -t tmpfs -o mode=0755 tmpfs /run
 mkdir -p /run/sshd /run/fairlead /etc/kubernetes/manifests
 echo '127.0.0.1 localhost broker.example.com edge-1 gateway nats-1 nats-2' >/etc/hosts
@@ -22,12 +25,12 @@ echo '127.0.0.1 localhost broker.example.com edge-1 gateway nats-1 nats-2' >/etc
 mkdir -p /mnt/upper /mnt/work /mnt/fairlead
 mount -t overlay overlay -o "lowerdir=$PROJECT,upperdir=/mnt/upper,workdir=/mnt/work" /mnt/fairlead
 for program in chromium docker fairlead kubectl npm systemctl; do cp "$PROJECT/test/docs/$program.sh" "/mnt/fairlead/bin/$program"; done
-git init --quiet /root/repository
+git init --quiet /mnt/home/repository
 cp -r "$RESULTS/files/." /mnt/fairlead/
-printf "fail-with-body\nsilent\nshow-error\n" >/root/.curlrc
-mkdir -p /root/.ssh && cp -r "$RESULTS/home/." /root/.ssh/
+printf "fail-with-body\nsilent\nshow-error\n" >/mnt/home/.curlrc
+mkdir -p /mnt/home/.ssh && cp -r "$RESULTS/home/." /mnt/home/.ssh/
 NPM=$(command -v npm)
-export HOME=/root NPM PROJECT RESULTS PATH="/mnt/fairlead/bin:$PATH"
+export HOME=/mnt/home NPM PROJECT RESULTS PATH="/mnt/fairlead/bin:$PATH"
 export NODE_EXTRA_CA_CERTS=$RESULTS/ca.pem CURL_CA_BUNDLE=$RESULTS/ca.pem
 unset SSH_AUTH_SOCK FAIRLEAD_BROKER FAIRLEAD_TOKEN FAIRLEAD_TOKEN_FILE
 cd /mnt/fairlead
