@@ -36,6 +36,7 @@ export interface AskOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** The way to one broker. Its links are shared by all that is dialled, and end when nothing uses them. */
 export interface BrokerClient {
   /**
    * A connection to a target, made by the node's agent; resolves once it stands.
@@ -47,13 +48,26 @@ export interface BrokerClient {
    * const { readable, writable } = await broker.dial({ node: 'edge-1', host: '127.0.0.1', port: 8080 });
    */
   dial(options: DialOptions): Promise<DialedSocket>;
-  /** The nodes that an agent serves and that the token may dial. */
+  /**
+   * The nodes that an agent serves and that the token may dial.
+   *
+   * @throws FairleadError ERR_UNAUTHORIZED, ERR_FORBIDDEN, ERR_RATE_LIMIT, ERR_DRAINING, ERR_BROKER_UNREACHABLE
+   */
   nodes(options?: AskOptions): Promise<NodeInfo[]>;
-  /** The broker, and how it is with the nodes that the token may dial. */
+  /** The broker, and how it is with the nodes that the token may dial. @throws as {@link nodes} */
   status(options?: AskOptions): Promise<Status>;
-  /** The nodes that serve a host and that the token may dial, the best first, at least one. */
+  /**
+   * The nodes that serve a host and that the token may dial, the best first, at least one.
+   *
+   * @throws FairleadError ERR_NODE_UNREACHABLE where none does, ERR_CONFIG where it is no host; otherwise as
+   *   {@link nodes}
+   */
   resolve(host: string, options?: AskOptions): Promise<HostHolder[]>;
-  /** How long it takes to a node's agent and back, and which share of it the broker's side has. */
+  /**
+   * How long it takes to a node's agent and back, in ms, and which share of it the broker's side has.
+   *
+   * @throws FairleadError ERR_NODE_UNREACHABLE, ETIMEDOUT, ERR_ABORTED; otherwise as {@link dial}
+   */
   ping(node: string, options?: AskOptions): Promise<RoundTrip>;
   /** Breaks what is open and closes every link. */
   close(): void;

@@ -29,6 +29,7 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What to connect to, and by whose agent. */
 export interface DialOptions {
   /** Name of the node whose agent connects. */
   readonly node: string;

@@ -19,7 +19,7 @@ const instanceSchema = z.object({
 const nodeSchema = z.object({ node: z.string(), instances: z.array(instanceSchema) });
 
 /** A node that an agent serves, with the agents that do, the oldest link first. */
-export type NodeInfo = z.infer<typeof nodeSchema>;
+export interface NodeInfo extends z.infer<typeof nodeSchema> {}
 
 export const nodesPath = '/v1/nodes';
 export const nodesSchema = z.object({ nodes: z.array(nodeSchema) });
@@ -33,7 +33,7 @@ const holderSchema = z.object({
 });
 
 /** A node that serves a host. */
-export type HostHolder = z.infer<typeof holderSchema>;
+export interface HostHolder extends z.infer<typeof holderSchema> {}
 
 export const resolvePath = '/v1/resolve';
 export const resolveSchema = z.object({

@@ -40,6 +40,7 @@ import { SealedStreams } from './sealed-streams.ts';
 /** How many agents in a row may be found draining. */
 const dialAttempts = 3;
 
+/** The way to one broker. Its links are shared by all that is dialled, and end when nothing uses them. */
 export interface BrokerClient extends AsyncDisposable {
   /**
    * A connection to a target, made by the node's agent; resolves once it stands.

@@ -25,6 +25,7 @@ export interface ConnectOptions extends BrokerAccess {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What to connect to, and by whose agent. */
 export interface DialOptions {
   /** Name of the node whose agent connects. */
   readonly node: string;
@@ -40,6 +41,7 @@ export interface DialOptions {
   readonly allowHalfOpen?: boolean | undefined;
 }
 
+/** How long to wait for an answer to a ping. */
 export interface PingOptions {
   /** Gives the ping up when aborted. */
   readonly signal?: AbortSignal | undefined;

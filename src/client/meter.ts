@@ -19,8 +19,11 @@ export interface SessionFigures {
   };
 }
 
+/** Hears what happens in a client, to count it. */
 export interface ClientMeter {
+  /** Read its figures until {@link sessionEnded}. */
   sessionBegan(session: SessionFigures): void;
+  /** Its figures stand still from now on. */
   sessionEnded(session: SessionFigures): void;
   /** A session has its agent again, which it was without for so long. */
   sessionResumed(seconds: number): void;

@@ -24,6 +24,7 @@ export interface E2eOptions {
   readonly onChange?: ((listener: () => void) => () => void) | undefined;
 }
 
+/** A dialer's side of encryption to the agent: its own key, and whose keys it takes. */
 export interface E2eDialerOptions extends E2eOptions {
   /**
    * Streams to a node whose handshake is done ahead, so that the next dial needs no round trip for it. Range 0 to 4;

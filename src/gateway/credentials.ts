@@ -4,6 +4,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { FairleadError } from '../protocol/errors.ts';
 
+/** Users and passwords; nothing but whether a pair is right can be asked of it. */
 export interface Credentials {
   /** True where a line has both. */
   accept(user: string, password: string): boolean;

@@ -9,6 +9,7 @@ import type { GatewayAddress, ServerCertificate } from './listener.ts';
 import type { GatewayMeter } from './meter.ts';
 import type { ProxyOptions } from './proxy/proxy-paths.ts';
 
+/** What is served where, and for how long things may take. */
 export interface GatewayOptions {
   /** Dials; stays open when the gateway closes. */
   readonly broker: Pick<BrokerClient, 'dial' | 'resolve' | 'status'>;
@@ -42,6 +43,7 @@ export interface GatewayOptions {
   readonly meter?: GatewayMeter | undefined;
 }
 
+/** What holds where {@link GatewayOptions} say nothing. */
 export const gatewayDefaults = {
   dialTimeoutMs: 10_000,
   headTimeoutMs: 10_000,

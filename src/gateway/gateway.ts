@@ -17,6 +17,7 @@ import { Socks5Front } from './socks5.ts';
 import { StatusFront } from './status-front.ts';
 import { CountedDialer, CountedFront } from './tally.ts';
 
+/** A gateway that runs. */
 export interface Gateway {
   /** As they were bound: HTTP CONNECT first, then SOCKS5, then the proxy paths, then the status page. */
   readonly addresses: readonly string[];

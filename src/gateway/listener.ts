@@ -14,6 +14,7 @@ import { refusal } from './http-answer.ts';
 import { refused } from './outcome.ts';
 import { listenAtPath } from './unix-socket.ts';
 
+/** Where a gateway listens, and who can connect there. */
 export type GatewayAddress =
   /** Loopback only: nothing on it is encrypted. */
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }

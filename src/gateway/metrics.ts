@@ -116,6 +116,7 @@ export class GatewayMetrics implements GatewayMeter, ClientMeter {
     };
   }
 
+  /** A client came to an address that is full. */
   turnedAway(why: TurnedAway): void {
     this.#turnedAway[why]++;
   }
@@ -146,11 +147,13 @@ export class GatewayMetrics implements GatewayMeter, ClientMeter {
     };
   }
 
+  /** Read for as long as it lives. */
   sessionBegan(session: SessionFigures): void {
     this.#sessions.add(session);
     this.#totals.began(session);
   }
 
+  /** What it counted is kept. */
   sessionEnded(session: SessionFigures): void {
     this.#sessions.delete(session);
     this.#totals.ended(session);

@@ -2,6 +2,7 @@
 
 import type { StreamSocket } from '../client/index.ts';
 
+/** What a client of the gateway asked for. */
 export interface GatewayTarget {
   /** Whose agent connects. Undefined: whoever serves `host`. */
   readonly node?: string | undefined;
@@ -11,6 +12,7 @@ export interface GatewayTarget {
   readonly port: number;
 }
 
+/** Makes the connections of a gateway. */
 export interface TargetDialer {
   /**
    * A connection that stands, half-open allowed. One that broke in the very moment comes destroyed, with the error

@@ -33,6 +33,10 @@ const longestTimeoutMs = 2_147_483_647;
 /** Called when a socket starts or stops keeping the process alive. */
 export type HoldsProcess = (holds: boolean) => void;
 
+/**
+ * A connection to a target: a `Duplex` that behaves as `net.Socket` does, for `http.request`, `tls.connect`, ssh2, pg ….
+ * Made by `dial`; ends and breaks as a socket does, with the target's own codes (`ECONNRESET`, …) in its `error` event.
+ */
 export class StreamSocket extends Duplex {
   /** As for `net.Socket`: where the agent's connection ends. Undefined until connected. */
   remoteAddress: string | undefined;
@@ -127,6 +131,7 @@ export class StreamSocket extends Duplex {
     return this.writableLength;
   }
 
+  /** The near end is a session, which has no address: empty. */
   address(): Record<string, never> {
     return {};
   }
@@ -160,12 +165,14 @@ export class StreamSocket extends Duplex {
     return this;
   }
 
+  /** Keeps the process alive while this is open, as it does from the beginning. */
   ref(): this {
     if (!this.#isReferenced && !this.#portIsClosed) this.#holds?.(true);
     this.#isReferenced = true;
     return this;
   }
 
+  /** Lets the process end although this is open. */
   unref(): this {
     if (this.#isReferenced && !this.#portIsClosed) this.#holds?.(false);
     this.#isReferenced = false;
@@ -179,26 +186,31 @@ export class StreamSocket extends Duplex {
     else this.once('finish', () => this.destroy());
   }
 
+  /** Breaks the connection at once, both ways: the target sees a reset. */
   resetAndDestroy(): this {
     this.#resetStream();
     return this.destroy();
   }
 
+  /** @internal For `Duplex`. */
   override _read(): void {
     this.#readerWants = true;
     this.#deliver();
   }
 
+  /** @internal For `Duplex`. */
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
     this.#outbound.push(chunk);
     this.#startWrite(done);
   }
 
+  /** @internal For `Duplex`. */
   override _writev(chunks: { chunk: Buffer }[], done: Done): void {
     for (const { chunk } of chunks) this.#outbound.push(chunk);
     this.#startWrite(done);
   }
 
+  /** @internal For `Duplex`. */
   override _final(done: Done): void {
     this.#writeEnded = true;
     // Where there is no stream yet, attach() ends it.
@@ -206,6 +218,7 @@ export class StreamSocket extends Duplex {
     done();
   }
 
+  /** @internal For `Duplex`. */
   override _destroy(error: Error | null, done: Done): void {
     clearTimeout(this.#timer);
     this.#discardInbound();

@@ -48,6 +48,7 @@ export type ErrorCode = WireCode | (typeof localCodes)[number];
 
 export const errorCodes: readonly ErrorCode[] = [...(Object.keys(wireCodes) as WireCode[]), ...localCodes];
 
+/** What went wrong: `code` is from a closed list, for programs; the message says what to do, for people. */
 export class FairleadError extends Error {
   override readonly name = 'FairleadError';
   readonly code: ErrorCode;

@@ -48,14 +48,16 @@ const instanceSchema = z.object({
   sentBytes: z.optional(count),
   lastError: z.optional(lastErrorSchema),
 });
-export type InstanceStatus = z.infer<typeof instanceSchema>;
+/** How it is with one agent of a node. */
+export interface InstanceStatus extends z.infer<typeof instanceSchema> {}
 
 const nodeSchema = z.object({
   node: z.string(),
   /** The oldest link first. */
   instances: z.array(instanceSchema),
 });
-export type NodeStatus = z.infer<typeof nodeSchema>;
+/** A node, and how it is with its agents. */
+export interface NodeStatus extends z.infer<typeof nodeSchema> {}
 
 const brokerSchema = z.object({
   version: z.string(),
@@ -84,7 +86,8 @@ export const statusSchema = z.object({
   /** True where a replica did not answer, so that there may be more. */
   partial: z.optional(z.boolean()),
 });
-export type Status = z.infer<typeof statusSchema>;
+/** The broker, and how it is with the nodes that the caller may dial. */
+export interface Status extends z.infer<typeof statusSchema> {}
 
 /** What a gateway tells of itself. */
 export interface GatewayStatus {

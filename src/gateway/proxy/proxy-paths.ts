@@ -9,6 +9,7 @@ import { ProxyFront } from './proxy-front.ts';
 import { TargetConnections } from './target-connections.ts';
 import type { FollowedCredentials } from './target-credentials.ts';
 
+/** Where the proxy paths are served, and how their targets are checked. */
 export interface ProxyOptions {
   /** Where the proxy paths are served. */
   readonly addresses: readonly GatewayAddress[];
