@@ -62,7 +62,7 @@ export class MessageWriter {
     const payloadAt = this.at + frameHeaderBytes;
     writeFrameHeader(this.into, this.at, frameTypes.SYNC, 17, stream.id, stream.receive.received);
     writeU64(this.into, payloadAt, stream.receive.grant());
-    writeU64(this.into, payloadAt + 8, stream.send.sent);
+    writeU64(this.into, payloadAt + 8, stream.send.cursor);
     this.into[payloadAt + 16] = flags;
     this.at = payloadAt + 17;
   }

@@ -1,45 +1,66 @@
-// `npm run simulate -- [--seeds N] [--from N] [--seed N]`: runs worlds and prints what happened in them.
+// `npm run simulate -- [--from N] [--to N | --seeds N] [--seed N] [--workers N] [--record FILE] [--coverage] [--json]
+// [--replay FILE]`: runs seeds and prints what happened in them. A failure is made as short as it gets and printed as
+// a file for `--replay`.
 
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { noCounts, World } from './world.ts';
+import { countBranches } from './coverage.ts';
 
-export interface Failure {
-  readonly seed: number;
-  readonly violations: readonly string[];
-}
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string' },
+    from: { type: 'string' },
+    to: { type: 'string' },
+    seed: { type: 'string' },
+    workers: { type: 'string', default: '1' },
+    record: { type: 'string' },
+    replay: { type: 'string' },
+    coverage: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+  },
+});
 
-/** Runs the seeds from `from` on; stops at the first failure. */
-export function simulate(
-  from: number,
-  seeds: number,
-): { counts: ReturnType<typeof noCounts>; failure?: Failure } {
-  const counts = noCounts();
-  for (let seed = from; seed < from + seeds; seed += 1) {
-    const world = new World(seed);
-    const violations = world.run();
-    for (const key of Object.keys(counts) as (keyof typeof counts)[]) counts[key] += world.counts[key];
-    if (violations.length > 0) return { counts, failure: { seed, violations } };
-  }
-  return { counts };
-}
+const from = Number(values.seed ?? values.from ?? 1);
+const seeds =
+  values.seed !== undefined
+    ? 1
+    : values.to !== undefined
+      ? Number(values.to) - from + 1
+      : Number(values.seeds ?? 2000);
 
-function main(): void {
-  const { values } = parseArgs({
-    options: { seeds: { type: 'string' }, from: { type: 'string' }, seed: { type: 'string' } },
-  });
-  const from = Number(values.seed ?? values.from ?? 1);
-  const seeds = values.seed === undefined ? Number(values.seeds ?? 2000) : 1;
+// The core is loaded only once its branches are being counted.
+const branches = values.coverage ? await countBranches() : undefined;
+const { replay, shrinkFailure, simulate } = await import('./run.ts');
+
+if (values.replay !== undefined) {
+  const violation = replay(JSON.parse(readFileSync(values.replay, 'utf8')));
+  process.stdout.write(`${violation ?? 'nothing is wrong'}\n`);
+  if (violation !== undefined) process.exitCode = 1;
+} else if (values.record !== undefined) {
+  const { runAndRecord } = await import('./record.ts');
+  process.exitCode = await runAndRecord(from, from + seeds - 1, Number(values.workers), values.record);
+} else {
   const started = process.hrtime.bigint();
-  const { counts, failure } = simulate(from, seeds);
+  const { counts, relay, failure } = simulate(from, seeds);
   const seconds = Number(process.hrtime.bigint() - started) / 1e9;
-  process.stdout.write(`${JSON.stringify(counts, null, 2)}\n`);
-  if (failure === undefined) {
-    process.stdout.write(`${seeds} seeds from ${from}, all exact, in ${seconds.toFixed(1)} s\n`);
-    return;
+  const shrunk = failure === undefined ? undefined : shrinkFailure(failure);
+  const coverage = await branches?.();
+  if (values.json) {
+    process.stdout.write(`${JSON.stringify({ from, seeds, counts, relay, coverage, failure, shrunk })}\n`);
+  } else {
+    process.stdout.write(`${JSON.stringify({ world: counts, relay }, null, 2)}\n`);
+    if (coverage !== undefined) {
+      const { taken, of, missed } = coverage;
+      process.stdout.write(`branches of the session core: ${taken} of ${of}\n  ${missed.join('\n  ')}\n`);
+    }
+    process.stdout.write(
+      failure === undefined
+        ? `${seeds} seeds from ${from}, all exact, in ${seconds.toFixed(1)} s\n`
+        : `seed ${failure.seed} (${failure.kind}) failed:\n  ${failure.violations.join('\n  ')}\n` +
+            `run it again: npm run simulate -- --seed ${failure.seed}\n` +
+            `as short as it gets, ${shrunk?.from} elements down to ${shrunk?.to}, for --replay FILE:\n` +
+            `${JSON.stringify(shrunk)}\n`,
+    );
   }
-  process.stdout.write(`seed ${failure.seed} failed:\n  ${failure.violations.join('\n  ')}\n`);
-  process.stdout.write(`run it again: npm run simulate -- --seed ${failure.seed}\n`);
-  process.exitCode = 1;
+  if (failure !== undefined) process.exitCode = 1;
 }
-
-if (process.argv[1]?.endsWith('main.js')) main();

@@ -3,6 +3,7 @@
 
 import { controlSession, readSession } from '../../src/protocol/envelope.ts';
 import type { Clock, Random } from './clock.ts';
+import type { Schedule } from './schedule.ts';
 
 export interface LinkEnd {
   message(data: Uint8Array): void;
@@ -30,12 +31,14 @@ export class SimulatedLink {
   private readonly random: Random;
   private readonly weather: Weather;
   private readonly faults: FaultCounts;
+  private readonly schedule: Schedule;
   /** Latest arrival so far in each direction, so that order is kept. */
   private readonly arrival = { broker: 0, peer: 0 };
   private inFlight = 0;
   readonly ends: { broker?: LinkEnd; peer?: LinkEnd } = {};
 
-  constructor(clock: Clock, random: Random, weather: Weather, faults: FaultCounts) {
+  constructor(clock: Clock, random: Random, weather: Weather, faults: FaultCounts, schedule: Schedule) {
+    this.schedule = schedule;
     this.clock = clock;
     this.random = random;
     this.weather = weather;
@@ -45,12 +48,12 @@ export class SimulatedLink {
   send(to: 'broker' | 'peer', data: Uint8Array): void {
     if (!this.open) return;
     const isControl = readSession(data) === controlSession;
-    if (!isControl && this.random.chance(this.weather.loss)) {
+    if (!isControl && this.random.chance(this.weather.loss) && this.schedule.take('loss')) {
       this.faults.lost += 1;
       return;
     }
     this.deliver(to, data);
-    if (!isControl && this.random.chance(this.weather.repeat)) {
+    if (!isControl && this.random.chance(this.weather.repeat) && this.schedule.take('repeat')) {
       this.faults.repeated += 1;
       const late = this.random.next() * 50;
       this.clock.after(late, () => this.deliver(to, data));

@@ -9,6 +9,7 @@ import type { PathLimits } from '../../src/protocol/session.ts';
 import { Clock, Random } from './clock.ts';
 import { type FaultCounts, SimulatedLink, type Weather } from './network.ts';
 import { SimulatedAgent, SimulatedDialer } from './peers.ts';
+import { Schedule } from './schedule.ts';
 import { type Plan, Side } from './traffic.ts';
 
 const silentLog = { info() {}, warn() {}, error() {}, debug() {} };
@@ -112,7 +113,11 @@ export class World {
   private readonly agents: SimulatedAgent[] = [];
   private readonly dialers: SimulatedDialer[] = [];
 
-  constructor(seed: number) {
+  readonly schedule: Schedule;
+
+  /** `kept`: the elements of the seed's schedule that happen; the rest do not. Default: all. */
+  constructor(seed: number, kept?: ReadonlySet<string>) {
+    this.schedule = new Schedule(kept);
     this.random = new Random(seed);
     this.path = paths[seed % paths.length] as PathLimits;
     const { random } = this;
@@ -144,7 +149,7 @@ export class World {
   /** A new link of a peer, or undefined while the broker is down. */
   connect(peer: SimulatedAgent | SimulatedDialer): SimulatedLink | undefined {
     if (!this.brokerUp) return undefined;
-    const link = new SimulatedLink(this.clock, this.random, this.weather, this.counts);
+    const link = new SimulatedLink(this.clock, this.random, this.weather, this.counts, this.schedule);
     const facts = { id: 'link', since: this.clock.now, version: undefined, attempt: 0 };
     const expiresAt = Number.MAX_SAFE_INTEGER;
     const tag =
@@ -198,7 +203,8 @@ export class World {
     const { random } = this;
     for (let n = random.int(2, 10); n > 0; n -= 1) {
       const atMs = random.next() * 15_000;
-      this.clock.at(atMs, () => this.openStream());
+      const happens = this.schedule.take('stream');
+      this.clock.at(atMs, () => happens && this.openStream());
     }
   }
 
@@ -242,7 +248,9 @@ export class World {
     const { random } = this;
     for (let n = random.int(0, 12); n > 0; n -= 1) {
       const kind = random.int(0, 3);
+      const happens = this.schedule.take('fault');
       this.clock.at(random.next() * faultsUntilMs, () => {
+        if (!happens) return;
         const agent = this.agents[random.int(0, this.agents.length - 1)] as SimulatedAgent;
         const dialer = this.dialers[random.int(0, this.dialers.length - 1)] as SimulatedDialer;
         if (kind === 0) this.restartBroker();

@@ -4,5 +4,5 @@
 import { HostileRelay } from '../../simulation/hostile-relay.ts';
 
 export function fuzz(data: Buffer): void {
-  new HostileRelay(((data[0] ?? 0) & 1) === 1).run(data.subarray(1));
+  new HostileRelay(((data[0] ?? 0) & 1) === 1 ? 'forging' : 'rough').run(data.subarray(1));
 }
