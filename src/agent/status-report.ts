@@ -17,8 +17,8 @@ export class StatusReport {
   readonly #streamCount: () => number;
   #link: BrokerLink | undefined;
   #lastError: LastError | undefined;
-  /** What was told on this link. */
-  #told: AgentReport = { streams: 0 };
+  /** What was told on this link; nothing at first. */
+  #told: AgentReport | undefined;
   #toldAtMs = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
 
@@ -37,7 +37,7 @@ export class StatusReport {
     this.stop();
     if (link === undefined || messagesAreDear) return;
     this.#link = link;
-    this.#told = { streams: 0 };
+    this.#told = undefined;
     this.#toldAtMs = Number.NEGATIVE_INFINITY;
     this.#timer = setInterval(() => this.#look(), lookEveryMs).unref();
   }
@@ -50,7 +50,7 @@ export class StatusReport {
   #look(): void {
     const streams = this.#streamCount();
     const lastError = this.#lastError;
-    const isNews = streams !== this.#told.streams || lastError !== this.#told.lastError;
+    const isNews = streams !== this.#told?.streams || lastError !== this.#told.lastError;
     const now = performance.now();
     if (!isNews || now - this.#toldAtMs < leastBetweenMs) return;
     this.#told = { streams, ...(lastError === undefined ? {} : { lastError }) };

@@ -9,6 +9,7 @@ const statusPath = 'v1/status';
 export type FeedEvent =
   | { readonly kind: 'status'; readonly status: ShownStatus }
   | { readonly kind: 'token-needed'; readonly why: string }
+  /** `why` is empty where there is nothing more to say. */
   | { readonly kind: 'failed'; readonly why: string; readonly againInMs: number };
 
 const patienceMs = 15_000;
@@ -63,7 +64,7 @@ export class StatusFeed {
     } catch (error) {
       if (this.#asking !== asking) return;
       if (error instanceof SyntaxError) this.#failed('what it answers is no status');
-      else this.#failed(asking.signal.aborted ? 'no answer in time' : 'no answer');
+      else this.#failed(asking.signal.aborted ? 'it takes too long' : '');
     } finally {
       clearTimeout(timer);
     }

@@ -35,7 +35,7 @@ function heard(event: FeedEvent): void {
     return;
   }
   if (event.kind === 'failed') {
-    if (failure === undefined) announce(`The ${server()} does not answer: ${plain(event.why)}`);
+    if (failure === undefined) announce(`The ${server()} does not answer`);
     failure = { why: event.why, againAtMs: performance.now() + event.againInMs };
     tell();
     return;
@@ -108,13 +108,14 @@ function tell(): void {
   }
   if (status !== undefined) say(part('about'), aboutOf(status));
   notice(noticeText(age));
-  document.body.classList.toggle('stale', failure !== undefined);
+  document.body.classList.toggle('stale', failure !== undefined || status?.unreachable !== undefined);
 }
 
 function noticeText(ageMs: number): string {
   if (failure !== undefined) {
     const since = status === undefined ? '' : ` What is shown is ${duration(ageMs)} old.`;
-    return `The ${server()} does not answer: ${failure.why}.${since} This page keeps trying.`;
+    const why = failure.why === '' ? '' : `: ${failure.why}`;
+    return `The ${server()} does not answer${why}.${since} This page keeps trying.`;
   }
   if (status?.unreachable !== undefined)
     return `The gateway has nothing of its broker: ${status.unreachable}`;

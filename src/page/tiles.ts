@@ -10,6 +10,8 @@ interface Tile {
   readonly name: string;
   readonly value: string;
   readonly note?: string;
+  /** More, for whoever points at it. */
+  readonly title?: string;
   readonly isBad?: boolean;
 }
 
@@ -31,8 +33,8 @@ export class Tiles {
       { name: 'Sessions', value: count(sums.sessions) },
       ...(sums.streams === undefined ? [] : [{ name: 'Streams', value: count(sums.streams) }]),
       ...(sums.isCounted ? [{ name: 'Throughput', value: `${bytes(sums.rate)}/s` }] : []),
-      ...(broker === undefined ? [] : brokerTiles(broker)),
-      ...(gateway === undefined ? [] : gatewayTiles(gateway)),
+      // What is a broker's own is seen at the broker.
+      ...(gateway !== undefined ? gatewayTiles(gateway) : broker !== undefined ? brokerTiles(broker) : []),
     ];
     const { line, area } = sparkline(this.#history, width, height);
     this.#spark.line.setAttribute('d', line);
@@ -40,11 +42,12 @@ export class Tiles {
     this.#list.replaceChildren(...tiles.map((tile) => this.#make(tile)));
   }
 
-  #make({ name, value, note, isBad }: Tile): HTMLElement {
+  #make({ name, value, note, title, isBad }: Tile): HTMLElement {
     const tile = make('div', isBad === true ? 'tile bad' : 'tile');
     const data = make('dd', '', value);
     if (name === 'Throughput') data.append(this.#spark.svg);
     if (note !== undefined) data.append(make('small', '', plain(note)));
+    if (title !== undefined) tile.title = title.split('\n').map(plain).join('\n');
     tile.append(make('dt', '', name), data);
     return tile;
   }
@@ -71,7 +74,8 @@ function gatewayTiles({ connections, fronts, dials }: GatewayStatus): Tile[] {
     {
       name: 'Tunnels',
       value: count(connections),
-      note: fronts.map((front) => `${front.kind} ${front.address}: ${count(front.connections)}`).join(', '),
+      note: byKind(fronts),
+      title: fronts.map((front) => `${front.kind} ${front.address}: ${count(front.connections)}`).join('\n'),
     },
     { name: 'Dials', value: count(dials.connected ?? 0), note: 'connected' },
   ];
@@ -81,6 +85,12 @@ function gatewayTiles({ connections, fronts, dials }: GatewayStatus): Tile[] {
     tiles.push({ name: 'Failed dials', value: count(sum), note: most.join(', ') });
   }
   return tiles;
+}
+
+function byKind(fronts: GatewayStatus['fronts']): string {
+  const sums = new Map<string, number>();
+  for (const { kind, connections } of fronts) sums.set(kind, (sums.get(kind) ?? 0) + connections);
+  return [...sums].map(([kind, connections]) => `${kind} ${count(connections)}`).join(', ');
 }
 
 /** How long the process has been there, and what it is. */
