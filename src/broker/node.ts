@@ -324,10 +324,16 @@ function createHttpServer(
   return createTlsServer(options.tls, tlsOptions, listener, certificates);
 }
 
+/**
+ * Connections that the kernel may hold for us, as far as net.core.somaxconn lets it: all agents come at once after a restart,
+ * and one that finds no place asks again after whole seconds.
+ */
+const backlog = 4096;
+
 async function listen(server: Server, settings: BrokerSettings): Promise<AddressInfo> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ host: settings.host, port: settings.port }, () => {
+    server.listen({ host: settings.host, port: settings.port, backlog }, () => {
       server.off('error', reject);
       resolve();
     });
