@@ -4,6 +4,8 @@
 import { type Command, Option } from 'commander';
 import { type AgentLimits, AgentMetrics, agentLimits, startAgent } from '../agent/index.ts';
 import { openAuditFile } from '../files/audit-log.ts';
+import { credentialEndsAt } from '../link/credential-expiry.ts';
+import { tellCredentialExpiry } from '../metrics/expiry.ts';
 import { type MetricsListener, serveMetrics } from '../metrics/listener.ts';
 import {
   type ForwardSpec,
@@ -108,8 +110,10 @@ async function runAgent(options: AgentCommandOptions): Promise<void> {
   const meter = options.metrics === undefined ? undefined : new AgentMetrics(version);
   let metrics: MetricsListener | undefined;
   try {
-    if (meter !== undefined && options.metrics !== undefined)
+    if (meter !== undefined && options.metrics !== undefined) {
+      tellCredentialExpiry(meter.metrics, () => credentialEndsAt(access));
       metrics = await serveMetrics(options.metrics, meter.metrics);
+    }
     const agent = await startAgent({
       ...access,
       ...e2e,

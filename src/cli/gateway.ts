@@ -16,7 +16,8 @@ import {
   parseCredentials,
   startGateway,
 } from '../gateway/index.ts';
-import { tellExpiry } from '../metrics/expiry.ts';
+import { credentialEndsAt } from '../link/credential-expiry.ts';
+import { tellCredentialExpiry, tellExpiry } from '../metrics/expiry.ts';
 import { type MetricsListener, serveMetrics } from '../metrics/listener.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import { formatAddress, type HostPort, parseListen } from './address.ts';
@@ -186,6 +187,7 @@ async function runGateway(options: GatewayCommandOptions): Promise<void> {
   try {
     if (meter !== undefined && options.metrics !== undefined) {
       if (certificate !== undefined) tellExpiry(meter.metrics, () => certificate.value().expiresAt);
+      tellCredentialExpiry(meter.metrics, () => credentialEndsAt(access));
       metrics = await serveMetrics(options.metrics, meter.metrics);
     }
     const gateway = await startGateway({

@@ -49,12 +49,14 @@ export class CertificateRenewal {
   }
 
   private wait(): void {
-    this.timer.waitFor(typeof this.access.certificate === 'function' ? endOf(this.shown) : undefined);
+    this.timer.waitFor(
+      typeof this.access.certificate === 'function' ? certificateEndsAt(this.shown) : undefined,
+    );
   }
 }
 
 /** When the first certificate in PEM ends. */
-function endOf(pem: string | undefined): number | undefined {
+export function certificateEndsAt(pem: string | undefined): number | undefined {
   if (pem === undefined) return undefined;
   try {
     return Date.parse(new X509Certificate(pem).validTo);

@@ -64,12 +64,12 @@ export class TokenRenewal {
   }
 
   private wait(): void {
-    this.timer.waitFor(typeof this.access.token === 'string' ? undefined : endOf(this.shown));
+    this.timer.waitFor(typeof this.access.token === 'string' ? undefined : tokenEndsAt(this.shown));
   }
 }
 
 /** When a token ends, as it says itself; undefined where it does not. */
-function endOf(token: string | undefined): number | undefined {
+export function tokenEndsAt(token: string | undefined): number | undefined {
   try {
     const { exp } = decodeJwt(token ?? '');
     return exp === undefined ? undefined : exp * 1000;

@@ -10,3 +10,15 @@ export function tellExpiry(metrics: Metrics, endsAt: () => number): void {
     () => endsAt() / 1000,
   );
 }
+
+/** As {@link tellExpiry}, for what this process shows to its broker; undefined where that has no end. */
+export function tellCredentialExpiry(metrics: Metrics, endsAt: () => Promise<number | undefined>): void {
+  metrics.lookup(
+    'fairlead_credential_expiry_timestamp_seconds',
+    'When the token or client certificate that is shown to the broker ends, in seconds since the epoch.',
+    async () => {
+      const endsAtMs = await endsAt();
+      return endsAtMs === undefined ? undefined : endsAtMs / 1000;
+    },
+  );
+}

@@ -100,6 +100,20 @@ export class Metrics {
     });
   }
 
+  /** As {@link level}, asked for at each look; undefined: it is not told. */
+  lookup(name: string, help: string, read: () => Promise<number | undefined>): void {
+    new Gauge({
+      name,
+      help,
+      registers: [this.#registry],
+      async collect() {
+        const value = await read();
+        if (value === undefined) this.remove();
+        else this.set(value);
+      },
+    });
+  }
+
   /** `name` ends in its unit. Answers what to call with each value. */
   histogram(name: string, help: string, buckets: readonly number[]): (value: number) => void {
     const histogram = new Histogram({ name, help, buckets: [...buckets], registers: [this.#registry] });

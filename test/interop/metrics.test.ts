@@ -4,6 +4,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
+import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { errorCodes } from '../../src/protocol/errors.ts';
 import { Authority } from '../rig/certificates.ts';
@@ -84,6 +85,8 @@ test('dials, bytes and refusals are counted by front, and the time of a dial is 
   expect(sum('broker') + sum('agent') + sum('target')).toBeCloseTo(sum('total'), 6);
 
   const agent = await figuresOf(ports.agent);
+  const { exp } = decodeJwt(readFileSync(rig.path('agent.token'), 'utf8').trim());
+  expect(agent.get('fairlead_credential_expiry_timestamp_seconds')).toBe(exp);
   expect(agent.get('fairlead_dials_total{outcome="connected"}')).toBe(2);
   expect(agent.get('fairlead_dials_total{outcome="ECONNREFUSED"}')).toBe(1);
   const broker = await figuresOf(ports.broker);
