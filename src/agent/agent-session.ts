@@ -57,8 +57,10 @@ export class AgentSession implements SessionHost, OutboxSource {
   private readonly pacer: DialPacer;
   private readonly onClosed: (session: AgentSession, error: FairleadError) => void;
   /** The node owner's list for those without a verified key, and for the last such key that came. */
-  private readonly allow: AllowList;
+  private allow: AllowList;
   private allowByKey: { readonly key: string; readonly allow: AllowList } | undefined;
+  /** Of the list that these two were made of. */
+  private allowVersion: number;
   private readonly sealed: SealedSession | undefined;
   private grants: AllowList | undefined;
   private detachedAtMs: number | undefined;
@@ -73,6 +75,7 @@ export class AgentSession implements SessionHost, OutboxSource {
     this.id = id;
     this.principal = attach.principal;
     this.allow = settings.allow.forDialer(attach.principal);
+    this.allowVersion = settings.allow.version;
     this.settings = settings;
     this.outbox = outbox;
     this.onClosed = onClosed;
@@ -279,9 +282,14 @@ export class AgentSession implements SessionHost, OutboxSource {
   }
 
   private allowFor(key: string | undefined): AllowList {
+    const rules = this.settings.allow;
+    if (rules.version !== this.allowVersion) {
+      this.allowVersion = rules.version;
+      this.allow = rules.forDialer(this.principal);
+      this.allowByKey = undefined;
+    }
     if (key === undefined) return this.allow;
-    if (this.allowByKey?.key !== key)
-      this.allowByKey = { key, allow: this.settings.allow.forDialer(this.principal, key) };
+    if (this.allowByKey?.key !== key) this.allowByKey = { key, allow: rules.forDialer(this.principal, key) };
     return this.allowByKey.allow;
   }
 

@@ -38,6 +38,12 @@ export interface Agent {
   readonly isConnected: boolean;
   /** Held for streams, over all sessions. */
   readonly bufferedBytes: number;
+  /**
+   * Another list of what dialers may reach, for streams that are opened from now on.
+   *
+   * @throws FairleadError ERR_CONFIG for a rule that is none; then nothing has changed
+   */
+  replaceAllow(rules: readonly string[]): void;
   /** Takes no new streams, waits until those open have ended or `timeoutMs` have passed, resets the rest, ends. */
   drain(timeoutMs: number): Promise<void>;
   /** Ends at once: streams are reset with ERR_STOPPED. */
@@ -118,6 +124,10 @@ class RunningAgent implements Agent {
       message: (data) => this.onMessage(data),
       drained: () => this.outbox.flush(),
     });
+  }
+
+  replaceAllow(rules: readonly string[]): void {
+    this.settings.allow.replace(rules);
   }
 
   get sessionCount(): number {

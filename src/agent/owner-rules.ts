@@ -16,15 +16,28 @@ interface OwnerRule {
 }
 
 export class OwnerRules {
-  private readonly rules: readonly OwnerRule[];
-  private readonly everybody: AllowList;
+  private rules: readonly OwnerRule[] = [];
+  private everybody = new AllowList([]);
+  /** Another one whenever the rules are others. */
+  version = 0;
 
   /** @throws FairleadError ERR_CONFIG naming the text and what is wrong with it */
   constructor(texts: readonly string[]) {
-    this.rules = texts.map(parseRule);
+    this.replace(texts);
+  }
+
+  /**
+   * From now on these hold, for streams that are opened from now on.
+   *
+   * @throws as the constructor, and then nothing has changed
+   */
+  replace(texts: readonly string[]): void {
+    const rules = texts.map(parseRule);
     // All of them, so that a mistake is found now and not when its principal comes.
-    new AllowList(this.rules.map(({ target }) => target));
+    new AllowList(rules.map(({ target }) => target));
+    this.rules = rules;
     this.everybody = this.listFor(isForEverybody);
+    this.version += 1;
   }
 
   /** `key`: the name of the dialer's key, where it came by an encrypted stream. */

@@ -2,7 +2,7 @@
 // back, too: local ports whose connections another node's agent makes.
 
 import { type Command, Option } from 'commander';
-import { type AgentLimits, AgentMetrics, agentLimits, startAgent } from '../agent/index.ts';
+import { type Agent, type AgentLimits, AgentMetrics, agentLimits, startAgent } from '../agent/index.ts';
 import { openAuditFile } from '../files/audit-log.ts';
 import { credentialEndsAt } from '../link/credential-expiry.ts';
 import { tellCredentialExpiry } from '../metrics/expiry.ts';
@@ -15,14 +15,22 @@ import {
   parseNode,
   parseReverse,
 } from './address.ts';
+import type { LiveKeys } from './config/reload.ts';
 import { addBrokerOptions, brokerAccess } from './credentials.ts';
 import { parseSeconds } from './duration.ts';
 import { addE2eAgentOptions, e2eServing } from './e2e-options.ts';
 import { type Labels, parseLabel } from './label.ts';
 import { addLimitOptions, limitsGiven } from './limit-options.ts';
-import { type AuditOptions, addAuditOption, addLogOption, createLog, type LogOptions } from './log.ts';
+import {
+  type AuditOptions,
+  addAuditOption,
+  addLogOption,
+  createLog,
+  type LogOptions,
+  liveLogLevel,
+} from './log.ts';
 import { openReverse, type ReverseOptions } from './reverse.ts';
-import { firstSignal } from './signals.ts';
+import { firstSignal, whenHungUp } from './signals.ts';
 import { version } from './version.ts';
 
 interface AgentCommandOptions extends ReverseOptions, AuditOptions, LogOptions, Partial<AgentLimits> {
@@ -98,13 +106,22 @@ export function addAgentCommand(program: Command): void {
   addLogOption(command).action(runAgent);
 }
 
-async function runAgent(options: AgentCommandOptions): Promise<void> {
+async function runAgent(options: AgentCommandOptions, command: Command): Promise<void> {
   const log = await createLog(options);
   const access = await brokerAccess(options, log);
   const e2e = await e2eServing(options, log);
   const audit = options.auditLog === undefined ? undefined : openAuditFile(options.auditLog, log);
   const stop = new AbortController();
-  const told = firstSignal().finally(() => stop.abort());
+  let serving: Agent | undefined;
+  let { allow } = options;
+  const live: LiveKeys = {
+    ...liveLogLevel(log),
+    allow: (rules) => {
+      serving?.replaceAllow(rules as string[]);
+      allow = rules as string[];
+    },
+  };
+  const told = firstSignal(await whenHungUp(command, live, log)).finally(() => stop.abort());
   // Before the agent registers: whoever sees the node knows that its ports are open.
   const listeners = await openReverse(options, log);
   const meter = options.metrics === undefined ? undefined : new AgentMetrics(version);
@@ -134,6 +151,9 @@ async function runAgent(options: AgentCommandOptions): Promise<void> {
       throw error;
     });
     if (agent === undefined) return;
+    serving = agent;
+    // It may have changed while the broker was waited for.
+    if (allow !== options.allow) agent.replaceAllow(allow);
     meter?.watch(agent);
     const listen = [...listeners.addresses];
     if (metrics !== undefined) listen.push(formatAddress(metrics.address.address, metrics.address.port));

@@ -25,13 +25,20 @@ import { FairleadError } from '../protocol/errors.ts';
 import { formatAddress, type HostPort, parseListen } from './address.ts';
 import { type AuthOptions, addAuthOptions, authSources } from './auth.ts';
 import { openCertificate } from './certificate.ts';
-import { readPrivate, readText } from './credentials.ts';
+import { addConfigOption, readPrivate, readText } from './credentials.ts';
 import { parseSeconds } from './duration.ts';
 import { Failure, UsageError } from './failure.ts';
 import { addLimitOptions, limitsGiven } from './limit-options.ts';
-import { type AuditOptions, addAuditOption, addLogOption, createLog, type LogOptions } from './log.ts';
+import {
+  type AuditOptions,
+  addAuditOption,
+  addLogOption,
+  createLog,
+  type LogOptions,
+  liveLogLevel,
+} from './log.ts';
 import { type MetricsAddress, parseMetricsAddress } from './metrics-address.ts';
-import { firstSignal } from './signals.ts';
+import { firstSignal, whenHungUp } from './signals.ts';
 import { version } from './version.ts';
 
 interface BrokerCommandOptions extends AuthOptions, AuditOptions, LogOptions, Partial<BrokerLimits> {
@@ -141,6 +148,7 @@ export function addBrokerCommand(program: Command): void {
         '  fairlead broker … --tls-cert cert.pem --tls-key key.pem --client-ca ca.pem --auth-config auth.json',
       ].join('\n'),
     );
+  addConfigOption(command);
   addAuditOption(command);
   addAuthOptions(command).option(
     '--deny-file <file>',
@@ -167,7 +175,7 @@ function parseOrigin(text: string, before: string[] = []): string[] {
   return [...before, text];
 }
 
-async function runBroker(options: BrokerCommandOptions): Promise<void> {
+async function runBroker(options: BrokerCommandOptions, command: Command): Promise<void> {
   const log = await createLog(options);
   if ((options.tlsCert === undefined) !== (options.tlsKey === undefined))
     throw new UsageError('--tls-cert and --tls-key go together: give both or neither');
@@ -193,7 +201,7 @@ async function runBroker(options: BrokerCommandOptions): Promise<void> {
     },
     'ready',
   );
-  const signal = await firstSignal();
+  const signal = await firstSignal(await whenHungUp(command, liveLogLevel(log), log));
   log.info({ signal }, 'draining');
   await broker.drain();
 }

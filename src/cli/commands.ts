@@ -59,6 +59,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'find out what stands between here and a target',
     load: async () => (await import('./doctor.ts')).addDoctorCommand,
   },
+  config: {
+    summary: 'check config files, and print what may stand in them',
+    load: async () => (await import('./config.ts')).addConfigCommand,
+  },
   completion: {
     summary: 'complete commands, flags and node names in bash, zsh and fish',
     load: async () => (await import('./completion.ts')).addCompletionCommand,

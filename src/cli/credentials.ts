@@ -23,9 +23,16 @@ export interface BrokerOptions {
   readonly proxyCa?: string;
 }
 
+export function addConfigOption(command: Command): Command {
+  return command.option(
+    '--config <file>',
+    'YAML file of flags: "KEY: VALUE" with the names of these (docs/configuration.md)',
+  );
+}
+
 /** `proxyFlag` for the command whose `--proxy` is something else. */
 export function addBrokerOptions(command: Command, proxyFlag = '--proxy'): Command {
-  command
+  addConfigOption(command)
     .option('--broker <url>', 'where the broker is: wss://HOST[:PORT] (or FAIRLEAD_BROKER)')
     .option('--token-file <file>', 'file that holds the token (or FAIRLEAD_TOKEN_FILE, or FAIRLEAD_TOKEN)')
     .option('--cert <file>', 'PEM certificate to show the broker, with --key; then a token is not needed')

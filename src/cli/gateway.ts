@@ -27,8 +27,8 @@ import { parseSeconds } from './duration.ts';
 import { addE2eDialOptions, type E2eDialFlags, e2eDialing } from './e2e-options.ts';
 import { Failure, UsageError } from './failure.ts';
 import { addTargetOptions, openProxy, type ProxyCommandOptions } from './gateway-proxy.ts';
-import { addLogOption, createLog, type LogOptions } from './log.ts';
-import { firstSignal } from './signals.ts';
+import { addLogOption, createLog, type LogOptions, liveLogLevel } from './log.ts';
+import { firstSignal, whenHungUp } from './signals.ts';
 import { version } from './version.ts';
 
 interface GatewayCommandOptions extends BrokerOptions, E2eDialFlags, LogOptions, ProxyCommandOptions {
@@ -169,7 +169,7 @@ function addressesOf(options: GatewayCommandOptions): GatewayAddress[] {
   return [...frontsOf(options), ...(options.statusPage ?? [])];
 }
 
-async function runGateway(options: GatewayCommandOptions): Promise<void> {
+async function runGateway(options: GatewayCommandOptions, command: Command): Promise<void> {
   const log = await createLog(options);
   const { httpConnect = [], socks5 = [], maxConnections } = options;
   if (frontsOf(options).length === 0)
@@ -210,7 +210,7 @@ async function runGateway(options: GatewayCommandOptions): Promise<void> {
     const listen = [...gateway.addresses];
     if (metrics !== undefined) listen.push(formatAddress(metrics.address.address, metrics.address.port));
     log.info({ listen }, 'ready');
-    const signal = await firstSignal();
+    const signal = await firstSignal(await whenHungUp(command, liveLogLevel(log), log));
     log.info({ signal, seconds: options.drain }, 'draining');
     await gateway.drain(options.drain * 1000);
   } finally {

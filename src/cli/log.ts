@@ -37,6 +37,15 @@ export async function createLog(options: LogOptions): Promise<Logger> {
   );
 }
 
+/** For the config file's key of that name, where it is read again. */
+export function liveLogLevel(log: Logger) {
+  return {
+    'log-level': (level: unknown) => {
+      log.level = String(level ?? 'info');
+    },
+  };
+}
+
 export interface AuditOptions {
   readonly auditLog?: string;
 }

@@ -2,13 +2,16 @@
 // Must never let a stack trace out.
 
 import { once } from 'node:events';
-import { Command } from 'commander';
+import { existsSync } from 'node:fs';
+import type { Command } from 'commander';
+import { clientConfigPath } from './config/config-path.ts';
+import { ConfiguredCommand } from './configured-command.ts';
 import { describe, exitCodeOf, exitCodes } from './failure.ts';
 import { version } from './version.ts';
 
-export function newProgram(name: string): Command {
+export function newProgram(name: string): ConfiguredCommand {
   return (
-    new Command(name)
+    new ConfiguredCommand(name)
       .version(version)
       // So that "token inspect" has flags of its own.
       .enablePositionalOptions()
@@ -16,6 +19,15 @@ export function newProgram(name: string): Command {
       .exitOverride()
       // Errors are printed below, in one place and in one line.
       .configureOutput({ outputError: () => {} })
+  );
+}
+
+/** What reads config files takes a moment to load, and `dial` is started for every connection of ssh. */
+function mayBeConfigured(args: readonly string[]): boolean {
+  return (
+    args.some((arg) => /^--config(=|$)/.test(arg)) ||
+    existsSync(clientConfigPath().path) ||
+    'FAIRLEAD_CONFIG' in process.env
   );
 }
 
@@ -39,6 +51,8 @@ export async function run(program: Command, args: readonly string[], help: strin
     process.exitCode = exitCodes.usage;
   } else {
     try {
+      if (program instanceof ConfiguredCommand && mayBeConfigured(args))
+        program.configure = (await import('./config/configure.ts')).configure;
       await program.parseAsync(args, { from: 'user' });
     } catch (error) {
       fail(error);
