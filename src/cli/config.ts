@@ -1,8 +1,7 @@
 // `fairlead config`: says whether a config file is good, where one is looked for, and what may stand in it.
 
 import { type Command, InvalidArgumentError } from 'commander';
-import type { ConfigKey } from './config/config-keys.ts';
-import { configKeys } from './config/config-keys.ts';
+import { type ConfigKey, configKeys } from './config/config-keys.ts';
 import { clientConfigPath } from './config/config-path.ts';
 import { clientFlags } from './config/configure.ts';
 import { readConfig } from './config/read-config.ts';
@@ -51,7 +50,7 @@ export function addConfigCommand(program: Command): void {
   command
     .command('path')
     .description('Prints where dial, forward, nodes and the like look for their file.')
-    .addHelpText('after', '\nExamples:\n  "$EDITOR" "$(fairlead config path)"')
+    .addHelpText('after', '\nExamples:\n  fairlead config path')
     .action(() => print(`${clientConfigPath().path}\n`));
 }
 

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { Ajv } from 'ajv';
-import type { Command } from 'commander';
+import type { Command, Option } from 'commander';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { commands } from '../../src/cli/commands.ts';
@@ -38,7 +38,7 @@ test.each(kinds)('every flag of %s is a key, and takes what the flag takes', asy
   }
   const validate = new Ajv({ allowUnionTypes: true }).compile(configSchema(kind, keys));
   for (const [name, key] of keys) {
-    const text = `${name}: ${key.kind === 'switch' ? 'true' : exampleOf(kind, name, key.option.argChoices)}\n`;
+    const text = `${name}: ${key.kind === 'switch' ? 'true' : exampleOf(kind, name, key.option)}\n`;
     const { values, problems } = readConfig(text, '/etc/x.yaml', keys);
     expect(problems, text).toEqual([]);
     expect(values.get(name)?.value, text).toBeDefined();
@@ -48,15 +48,17 @@ test.each(kinds)('every flag of %s is a key, and takes what the flag takes', asy
 });
 
 /** Something that the flag's own parser takes. */
-function exampleOf(kind: string, name: string, choices: readonly string[] | undefined): string {
-  if (choices !== undefined) return choices[0] ?? '';
-  if (/^max-/.test(name)) return name.endsWith('bytes') ? '64MiB' : '100';
+function exampleOf(kind: string, name: string, { argChoices, description }: Option): string {
+  if (argChoices !== undefined) return argChoices[0] ?? '';
+  const [, standard] = /\(default: (\w+)\)$/.exec(description) ?? [];
+  if (standard !== undefined) return standard;
   if (name === 'listen' && kind === 'agent') return '["6443=cp:127.0.0.1:6443", "6444=cp:127.0.0.1:6444"]';
   const examples: Record<string, string> = {
     'allow-origin': 'https://dashboard.example.com',
     node: 'edge-1',
     metrics: '127.0.0.1:9090',
     drain: '10',
+    'max-connections': '100',
     'dial-timeout': '5',
     'handshake-timeout': '5',
     'trusted-proxy': '[10.0.0.0/8, 192.168.0.1]',

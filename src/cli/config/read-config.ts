@@ -21,7 +21,7 @@ import type { ConfigKey } from './config-keys.ts';
 /** A file that is longer is none. */
 const maxCharacters = 1_048_576;
 
-export interface ConfigValue {
+interface ConfigValue {
   readonly key: ConfigKey;
   /** As the flag's own parser has made it. */
   readonly value: unknown;
