@@ -15,6 +15,7 @@ let terminal: Terminal;
 
 beforeAll(async () => {
   network = await Network.start(rig);
+  writeFileSync(rig.path('big'), Buffer.alloc(4 * 1024 * 1024, 'x'));
   terminal = await Terminal.open(rig, "env PS1='$ ' sh -i", 120, 12);
 });
 afterAll(() => rig[Symbol.asyncDispose]());
@@ -24,7 +25,10 @@ const shows = (pattern: RegExp) =>
 
 /** Screens of one command until it has ended: what stood there for a moment, too. */
 async function screensOf(name: string, command: string): Promise<string> {
-  await terminal.press(`clear; ${command}; echo ${name} ended $?`, 'Enter');
+  // Of what was there before, nothing counts.
+  await terminal.press('clear', 'Enter');
+  await shows(/^\$\s*$/);
+  await terminal.press(`${command}; echo ${name} ended $?`, 'Enter');
   let all = '';
   for (;;) {
     const screen = await terminal.screen();
@@ -40,7 +44,6 @@ function dial(target: string | number, ...flags: string[]): string {
 }
 
 test('a long transfer of a file says how far it is, and leaves the terminal as it was', async () => {
-  writeFileSync(rig.path('big'), Buffer.alloc(4 * 1024 * 1024, 'x'));
   let go = (): void => {};
   const port = await listen(rig, (socket) => {
     socket.pause();
