@@ -25,6 +25,7 @@ import { CertificateRenewal } from './certificate-renewal.ts';
 import { closeError, refusalError } from './link-errors.ts';
 import { linkUrl } from './link-url.ts';
 import { isLoopback } from './loopback.ts';
+import { openingsOf } from './openings.ts';
 import { tunnelTo } from './proxy-tunnel.ts';
 import { unreachable } from './unreachable.ts';
 
@@ -100,8 +101,17 @@ export class Link implements BrokerLink {
       const url = linkUrl(access, path, query);
       this.host = url.host;
       const credentials = await credentialsOf(access);
-      if (this.state === 'closed') return;
       this.shown = credentials;
+      await openingsOf(access).execute(() => this.open(access, url, credentials));
+    } catch (error) {
+      this.end(unreachable(error, this.host), 1000);
+    }
+  }
+
+  /** Resolves once it is open or will not be. */
+  private async open(access: BrokerAccess, url: URL, credentials: Credentials): Promise<void> {
+    try {
+      if (this.state === 'closed') return;
       const tunnel = await tunnelTo(url, access, handshakeTimeoutMs, this.opening.signal);
       const isSecure = url.protocol === 'wss:';
       const options: ClientOptions & { readonly closeTimeout: number } = {
@@ -117,7 +127,12 @@ export class Link implements BrokerLink {
         // leaving this machine, there is none, and an all-zero key saves a pass over every byte.
         ...(isSecure || (isLoopback(url.hostname) && tunnel === undefined) ? { generateMask: zeroMask } : {}),
       };
-      this.attach(new WebSocket(url, 'fairlead.v1', options));
+      const socket = new WebSocket(url, 'fairlead.v1', options);
+      this.attach(socket);
+      await new Promise<void>((resolve) => {
+        socket.once('open', resolve);
+        socket.once('close', () => resolve());
+      });
     } catch (error) {
       this.end(unreachable(error, this.host), 1000);
     }
