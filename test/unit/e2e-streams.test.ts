@@ -61,6 +61,20 @@ function watched({ key, peers }: { key: string; peers: string }) {
   };
 }
 
+test('the time that a dial took is told on an encrypted stream as on any', async () => {
+  await using rig = new Rig();
+  const { client } = await network(rig);
+  const port = await listen(rig, (socket) => socket.end());
+  const startedAtMs = performance.now();
+  const socket = await client.dial({ node: 'edge-1', host: '127.0.0.1', port });
+  const tookUs = (performance.now() - startedAtMs) * 1000;
+  const { agentUs = -1, targetUs = -1 } = socket.dialTiming ?? {};
+  expect(agentUs).toBeGreaterThanOrEqual(0);
+  expect(targetUs).toBeGreaterThan(0);
+  expect(agentUs + targetUs).toBeLessThan(tookUs);
+  socket.destroy();
+});
+
 test('an encrypted stream carries bytes exactly, half-close both ways', async () => {
   await using rig = new Rig();
   const { client } = await network(rig);
