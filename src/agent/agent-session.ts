@@ -7,6 +7,7 @@ import type { Outbox, OutboxSource } from '../link/outbox.ts';
 import { Splice, SpliceReader } from '../link/splice.ts';
 import { WakeTimer } from '../link/timer.ts';
 import type { Attach, Hello } from '../protocol/control.ts';
+import { markFacts } from '../protocol/dial-mark.ts';
 import { formatSession } from '../protocol/envelope.ts';
 import { FairleadError, type WireCode, wireCodes } from '../protocol/errors.ts';
 import type { MemoryBudget } from '../protocol/memory-budget.ts';
@@ -150,7 +151,7 @@ export class AgentSession implements SessionHost, OutboxSource {
     }
     const why = 'this agent takes encrypted streams only: dial with --e2e';
     const target = `${request.host}:${request.port}`;
-    this.refused({ stream: stream.id, target }, new FairleadError('ERR_E2E', why));
+    this.refused({ stream: stream.id, target, ...markFacts(request) }, new FairleadError('ERR_E2E', why));
     stream.reset('ERR_E2E', why);
   }
 
@@ -159,14 +160,15 @@ export class AgentSession implements SessionHost, OutboxSource {
     else stream.reset('ERR_E2E', 'this agent takes no encrypted streams: it has no --e2e-key');
   }
 
-  private askedInside(stream: TargetStream, { node, host, port }: SealedTarget, key: string): void {
+  private askedInside(stream: TargetStream, { node, ...request }: SealedTarget, key: string): void {
+    const { host, port } = request;
     if (node === this.settings.node) {
-      void this.dial(stream, { host, port }, { key });
+      void this.dial(stream, request, { key });
       return;
     }
     // Somebody between has led it to another node than it was meant for.
     const error = new FairleadError('ERR_E2E', `the dialer means another node than ${this.settings.node}`);
-    this.refused({ stream: stream.id, target: `${host}:${port}`, key }, error);
+    this.refused({ stream: stream.id, target: `${host}:${port}`, key, ...markFacts(request) }, error);
     stream.reset('ERR_E2E', error.message);
   }
 
@@ -187,6 +189,7 @@ export class AgentSession implements SessionHost, OutboxSource {
       ...this.facts(stream.id),
       ...(key === undefined ? {} : { key }),
       target: `${request.host}:${request.port}`,
+      ...markFacts(request),
     };
     const { meter } = this.settings;
     const startedAtMs = performance.now();
@@ -270,7 +273,7 @@ export class AgentSession implements SessionHost, OutboxSource {
 
   /** Nothing was dialled: the dialer did not come by the way that it has to come by. */
   private refused(
-    { stream, ...more }: { stream: number; target?: string; key?: string },
+    { stream, ...more }: { stream: number; target?: string; key?: string; request?: string; trace?: string },
     error: FairleadError,
   ): void {
     const facts = { ...this.facts(stream), ...more };

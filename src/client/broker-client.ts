@@ -132,21 +132,23 @@ class SharedSessions implements BrokerClient {
   }
 
   dialStream(options: DialOptions): StreamSocket {
-    const { node, host, port, signal, timeoutMs, allowHalfOpen } = parseDial(options);
-    const socket = new StreamSocket({ allowHalfOpen });
+    const { node, host, port, signal, timeoutMs, allowHalfOpen, requestId, traceparent } = parseDial(options);
+    const socket = new StreamSocket({ allowHalfOpen, requestId });
     if (signal?.aborted === true) {
-      socket.destroy(abortedBy(signal));
+      socket.destroy(abortedBy(signal).ofRequest(requestId));
       return socket;
     }
     try {
-      const stream = this.#open(node, { host, port }, socket.streamHandler, timeoutMs);
+      const request = { host, port, id: requestId, traceparent };
+      const stream = this.#open(node, request, socket.streamHandler, timeoutMs);
       socket.attach(stream, (holds) => this.#hold.change(holds));
     } catch (error) {
-      socket.destroy(asError(error));
+      const failure = asError(error);
+      socket.destroy(failure instanceof FairleadError ? failure.ofRequest(requestId) : failure);
       return socket;
     }
     if (signal !== undefined) {
-      const abort = (): void => void socket.destroy(abortedBy(signal));
+      const abort = (): void => void socket.destroy(abortedBy(signal).ofRequest(requestId));
       const forget = (): void => signal.removeEventListener('abort', abort);
       signal.addEventListener('abort', abort, { once: true });
       socket.once('connect', forget).once('close', forget);
@@ -155,9 +157,10 @@ class SharedSessions implements BrokerClient {
   }
 
   async dial(options: DialOptions): Promise<StreamSocket> {
+    const { requestId } = parseDial(options);
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await connected(this.dialStream(options));
+        return await connected(this.dialStream({ ...options, requestId }));
       } catch (error) {
         // An agent that began to drain as we asked: it dialled nothing, and its successor may.
         const isDraining = error instanceof FairleadError && error.code === 'ERR_DRAINING';
@@ -167,8 +170,8 @@ class SharedSessions implements BrokerClient {
   }
 
   openStream(node: string, request: OpenRequest, handler: StreamHandler): ByteStream {
-    parseDial({ node, ...request });
-    return this.#open(node, request, handler);
+    const { host, port, requestId, traceparent } = parseDial({ ...request, node, requestId: request.id });
+    return this.#open(node, { host, port, id: requestId, traceparent }, handler);
   }
 
   async nodes(options: { readonly signal?: AbortSignal } = {}): Promise<NodeInfo[]> {

@@ -1,8 +1,10 @@
 // What a program tells `connect` and `dial`, checked once, here.
 
+import { nanoid } from 'nanoid';
 import * as z from 'zod';
 import { type E2eDialerOptions, e2eDialerSchema } from '../e2e/options.ts';
 import type { BrokerAccess, ClientCertificate } from '../link/broker-access.ts';
+import { requestIdPattern, traceparentPattern } from '../protocol/dial-mark.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import type { ClientMeter } from './meter.ts';
 
@@ -39,6 +41,13 @@ export interface DialOptions {
   readonly timeoutMs?: number | undefined;
   /** As for `net.Socket`: false ends our side when the target has ended its own. Default false. */
   readonly allowHalfOpen?: boolean | undefined;
+  /**
+   * What logs on the way know the dial by, 1 to 64 characters of `A-Z a-z 0-9 _ -`. Default: one of its own, the
+   * socket's `requestId`.
+   */
+  readonly requestId?: string | undefined;
+  /** W3C Trace Context of what the dial is part of, version 00: the agent's log and spans have it. Default: none. */
+  readonly traceparent?: string | undefined;
 }
 
 /** How long to wait for an answer to a ping. */
@@ -110,6 +119,8 @@ const dialSchema = z.object({
   signal: z.instanceof(AbortSignal).optional(),
   timeoutMs: z.number().min(1).max(dayMs).optional(),
   allowHalfOpen: z.boolean().default(false),
+  requestId: z.string().regex(requestIdPattern, '1 to 64 of A-Z a-z 0-9 _ -').default(nanoid),
+  traceparent: z.string().regex(traceparentPattern, 'as W3C Trace Context has it, version 00').optional(),
 });
 
 export type DialSettings = z.infer<typeof dialSchema>;

@@ -166,8 +166,8 @@ export class DialedStream extends SealedStream {
 
   private request(): void {
     if (this.wanted === undefined) return;
-    const { host, port } = this.wanted.request;
-    this.say(encodeGreeting({ node: this.settings.node, host, port }));
+    const { host, port, id, traceparent } = this.wanted.request;
+    this.say(encodeGreeting({ node: this.settings.node, host, port, id, traceparent }));
   }
 
   private attempt(): string {

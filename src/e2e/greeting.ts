@@ -3,6 +3,7 @@
 
 import * as z from 'zod/mini';
 import { parsePayload } from '../protocol/control.ts';
+import { markFields } from '../protocol/dial-mark.ts';
 import { FairleadError, type WireCode, wireCodes } from '../protocol/errors.ts';
 import { maxReasonBytes } from '../protocol/limits.ts';
 import {
@@ -27,6 +28,7 @@ const requestSchema = z.object({
   node: z.string().check(z.minLength(1), z.maxLength(253)),
   host: z.string().check(z.minLength(1), z.maxLength(255)),
   port: z.int().check(z.minimum(1), z.maximum(65_535)),
+  ...markFields,
 });
 
 const refusalSchema = z.object({

@@ -18,6 +18,8 @@ export interface StreamPort extends SegmentSink {
 export interface StreamSocketOptions {
   /** As for `net.Socket`: false ends our side when the peer has ended its own. Default false. */
   readonly allowHalfOpen?: boolean | undefined;
+  /** What the dial is known by in logs. */
+  readonly requestId?: string | undefined;
 }
 
 /** Where a socket is in its life; `lingering` is after `destroy()`, while bytes already ended still travel. */
@@ -46,6 +48,8 @@ export class StreamSocket extends Duplex {
   readonly localAddress: string | undefined = undefined;
   readonly localPort: number | undefined = undefined;
   readonly localFamily: string | undefined = undefined;
+  /** What the dial is known by in the logs on its way. */
+  readonly requestId: string | undefined;
   /** What the agent and the target took of the dial, as the agent says; undefined until connected, and where it does not. */
   dialTiming: DialTiming | undefined;
   bytesRead = 0;
@@ -79,6 +83,7 @@ export class StreamSocket extends Duplex {
       emitClose: true,
       autoDestroy: true,
     });
+    this.requestId = options.requestId;
   }
 
   /** Binds the socket to its stream, at most once. What was written until now goes out. */
@@ -309,7 +314,8 @@ export class StreamSocket extends Duplex {
     this.#portIsClosed = true;
     if (this.#isReferenced) this.#holds?.(false);
     if (this.#phase === 'lingering') this.#endLinger(error);
-    else if (error !== undefined) this.destroy(error);
+    else if (error !== undefined)
+      this.destroy(this.requestId === undefined ? error : error.ofRequest(this.requestId));
   }
 
   #endLinger(error?: FairleadError): void {

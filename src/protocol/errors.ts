@@ -52,10 +52,24 @@ export const errorCodes: readonly ErrorCode[] = [...(Object.keys(wireCodes) as W
 export class FairleadError extends Error {
   override readonly name = 'FairleadError';
   readonly code: ErrorCode;
+  /** Of the dial that failed, as every log on its way has it. */
+  readonly requestId: string | undefined;
 
-  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown; requestId?: string }) {
     super(message, options);
     this.code = code;
+    this.requestId = options?.requestId;
+  }
+
+  /** The same of one dial: what ends a link fails many. */
+  ofRequest(requestId: string): FairleadError {
+    if (this.requestId !== undefined) return this;
+    const error = new FairleadError(this.code, this.message, {
+      ...('cause' in this ? { cause: this.cause } : {}),
+      requestId,
+    });
+    if (this.stack !== undefined) error.stack = this.stack;
+    return error;
   }
 }
 

@@ -2,9 +2,10 @@
 
 import * as z from 'zod/mini';
 import { parsePayload } from './control.ts';
+import { type DialMark, markFields } from './dial-mark.ts';
 
 /** What a dialer asks its agent for. */
-export interface OpenRequest {
+export interface OpenRequest extends DialMark {
   /** Name or address, resolved at the agent; 1 to 255 characters. */
   readonly host: string;
   /** 1 to 65,535. */
@@ -41,7 +42,7 @@ const port = z.int().check(z.minimum(1), z.maximum(65_535));
 const host = z.string().check(z.minLength(1), z.maxLength(255));
 // One or the other: who names the target outside has nothing to hide it for.
 const openSchema = z.union([
-  z.object({ host, port, e2e: z.optional(z.never()) }),
+  z.object({ host, port, e2e: z.optional(z.never()), ...markFields }),
   z.strictObject({ e2e: z.int().check(z.minimum(1), z.maximum(255)) }),
 ]);
 const duration = z.int().check(z.minimum(0), z.maximum(longestUs));
