@@ -2,6 +2,7 @@
 // on every engine.
 
 import * as z from 'zod';
+import { requestIdHeader, requestIdOf } from '../protocol/dial-mark.ts';
 import { parseSession } from '../protocol/envelope.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import { labelsSchema } from '../protocol/labels.ts';
@@ -34,6 +35,8 @@ interface AgentAdmission {
 }
 
 interface DialAdmission {
+  /** What the dial is known by that opened the link. */
+  readonly request: string | undefined;
   readonly identity: DialIdentity;
   readonly node: string;
   /** 16 hexadecimal digits. */
@@ -160,7 +163,7 @@ export function createGate(verify: VerifyToken, { isDraining, allowOrigins }: Ga
     if (!offersSubprotocol(request))
       throw new Refusal('bad-request', `offer the subprotocol "${subprotocol}"`);
     try {
-      return url.pathname === agentPath ? admitAgent(identity, url) : admitDialer(identity, url);
+      return url.pathname === agentPath ? admitAgent(identity, url) : admitDialer(identity, url, request);
     } catch (error) {
       if (error instanceof Refusal) error.principal = identity.principal;
       throw error;
@@ -198,13 +201,14 @@ function admitAgent(identity: Identity, url: URL): AgentAdmission {
   };
 }
 
-function admitDialer(identity: Identity, url: URL): DialAdmission {
+function admitDialer(identity: Identity, url: URL, request: Request): DialAdmission {
   const query = parseQuery(dialQuerySchema, url);
   if (identity.kind !== 'dial') throw new Refusal('forbidden', 'this token is for an agent, not for dialing');
   if (!grantsNode(identity.nodes, query.node))
     throw new Refusal('forbidden', `this token does not grant the node "${query.node}"`);
   return {
     identity,
+    request: requestIdOf(request.headers.get(requestIdHeader)),
     node: query.node,
     session: query.session,
     instance: query.instance,

@@ -7,5 +7,5 @@ export function describeLink(link: BrokerLink): object {
   const { tag } = link;
   const principal = bounded(tag.principal);
   const common = { link: tag.id, kind: tag.kind, node: tag.node, instance: tag.instance, principal };
-  return tag.kind === 'agent' ? common : { ...common, session: tag.session };
+  return tag.kind === 'agent' ? common : { ...common, session: tag.session, request: tag.request };
 }

@@ -90,6 +90,8 @@ export interface AgentTag extends CommonTag {
 
 export interface DialTag extends CommonTag {
   readonly kind: 'dial';
+  /** What the dial is known by that opened it. */
+  readonly request: string | undefined;
   node: string;
   readonly session: string;
   /** The session id in two signed halves, which compare without allocating a BigInt. */
@@ -108,12 +110,15 @@ export interface LinkFacts {
   readonly since: number;
   readonly version: string | undefined;
   readonly attempt: number;
+  /** What the dial is known by that opened it. */
+  readonly request?: string | undefined;
 }
 
 /** The tag of a link that the gate has just let in. */
 export function tagOf(admission: Admission, address?: string): LinkTag {
   const { version, attempt } = admission;
-  const facts = { id: nanoid(), since: Date.now(), version, attempt, address };
+  const request = 'request' in admission ? admission.request : undefined;
+  const facts = { id: nanoid(), since: Date.now(), version, attempt, request, address };
   return 'node' in admission
     ? dialTag(admission.identity, admission.node, admission.session, admission.instance, facts)
     : agentTag(admission.identity, admission.instance, facts, admission.routes, admission.labels);
@@ -174,6 +179,7 @@ export function dialTag(
     sessionLow: lowOf(id),
     targets: identity.targets,
     instance,
+    request: facts.request,
     state: 'waiting',
     paused: false,
   };

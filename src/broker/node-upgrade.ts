@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import { adoptSocket, closeTogether } from '../link/adopted-socket.ts';
 import { bulkReads } from '../link/bulk-reads.ts';
+import { requestIdHeader, requestIdOf } from '../protocol/dial-mark.ts';
 import { type Admission, agentPath, type Caller, dialPath, type Gate, subprotocol } from './gate.ts';
 import { Refusal } from './refusal.ts';
 
@@ -31,12 +32,13 @@ export interface UpgraderOptions {
     incoming: IncomingMessage,
     admission: Admission,
   ) => void;
-  readonly refused: (refusal: Refusal, path: string) => void;
+  /** `request`: what it is known by, where it says so. */
+  readonly refused: (refusal: Refusal, path: string, request: string | undefined) => void;
   readonly failed: (error: unknown) => void;
 }
 
 /** Header fields that the gate reads. */
-const headersPassedOn = ['authorization', 'origin', 'sec-websocket-protocol'] as const;
+const headersPassedOn = ['authorization', 'origin', 'sec-websocket-protocol', requestIdHeader] as const;
 
 export class Upgrader {
   readonly #options: UpgraderOptions;
@@ -59,7 +61,7 @@ export class Upgrader {
     this.#server = new WebSocketServer(serverOptions);
     this.#server.on('wsClientError', (error, socket, incoming) => {
       const refusal = new Refusal('bad-request', `not a WebSocket handshake: ${error.message}`);
-      this.#refuse(socket, refusal, incoming.url ?? '');
+      this.#refuse(socket, refusal, incoming);
     });
   }
 
@@ -70,7 +72,7 @@ export class Upgrader {
     this.#pending.add(socket);
     const timer = setTimeout(() => {
       this.#pending.delete(socket);
-      this.#refuse(socket, new Refusal('upgrade-timeout', 'the upgrade took too long'), incoming.url ?? '');
+      this.#refuse(socket, new Refusal('upgrade-timeout', 'the upgrade took too long'), incoming);
     }, this.#options.timeoutMs);
     this.#decide(incoming)
       .then(async (decision) => {
@@ -87,7 +89,7 @@ export class Upgrader {
       .catch((error: unknown) => {
         if (error instanceof Refusal && error.status === 401) this.#options.unauthorized(incoming);
         if (!this.#pending.has(socket)) return;
-        if (error instanceof Refusal) this.#refuse(socket, error, incoming.url ?? '');
+        if (error instanceof Refusal) this.#refuse(socket, error, incoming);
         else {
           this.#options.failed(error);
           socket.destroy();
@@ -114,9 +116,10 @@ export class Upgrader {
     return this.#options.gate.authorizeUpgrade(request, this.#options.callerOf(incoming));
   }
 
-  #refuse(socket: Duplex, refusal: Refusal, url: string): void {
-    this.#options.refused(refusal, url.split('?', 1)[0] ?? '');
-    writeResponse(socket, refusal.toResponse()).catch(() => socket.destroy());
+  #refuse(socket: Duplex, refusal: Refusal, { url = '', headers }: IncomingMessage): void {
+    const request = requestIdOf(headers[requestIdHeader]);
+    this.#options.refused(refusal, url.split('?', 1)[0] ?? '', request);
+    writeResponse(socket, refusal.toResponse(request)).catch(() => socket.destroy());
   }
 }
 
@@ -144,7 +147,7 @@ function toRequest(incoming: IncomingMessage): Request {
   const headers = new Headers();
   for (const name of headersPassedOn) {
     const value = incoming.headers[name];
-    if (value !== undefined) headers.set(name, value);
+    if (typeof value === 'string') headers.set(name, value);
   }
   try {
     return new Request(new URL(incoming.url ?? '/', 'http://broker.invalid'), { headers });

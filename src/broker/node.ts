@@ -184,12 +184,12 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     },
     unauthorized: (incoming) => void requests.failed(requests.sourceOf(incoming)),
     accept,
-    refused(refusal, path) {
+    refused(refusal, path, request) {
       counters.refused[refusal.why]++;
       audit.refused(refusal, path);
       const { why, status, code, message } = refusal;
       log.info(
-        { event: 'link-refused', why, status, code, reason: message, path: bounded(path) },
+        { event: 'link-refused', why, status, code, reason: message, path: bounded(path), request },
         'link refused',
       );
     },

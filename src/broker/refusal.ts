@@ -1,5 +1,6 @@
 // A request that is turned away: an HTTP status, a code and a message that says what to do. Never holds a token.
 
+import { requestIdHeader } from '../protocol/dial-mark.ts';
 import { type ErrorCode, FairleadError } from '../protocol/errors.ts';
 import type { RefusalReason } from './counters.ts';
 
@@ -45,8 +46,10 @@ export class Refusal extends FairleadError {
     this.#retryAfter = retryAfter;
   }
 
-  toResponse(): Response {
+  /** `request`: what the request is known by. */
+  toResponse(request?: string): Response {
     const headers: Record<string, string> = {};
+    if (request !== undefined) headers[requestIdHeader] = request;
     // RFC 9110 §11.6.1: a 401 says how to authenticate.
     if (this.status === 401) headers['www-authenticate'] = 'Bearer';
     if (this.status === 503 || this.status === 429) headers['retry-after'] = String(this.#retryAfter);

@@ -4,6 +4,7 @@ import { type Context, Hono } from 'hono';
 import { cors } from 'hono/cors';
 import { metricsPath } from '../metrics/path.ts';
 import { dataHeaders, page, pageHeaders } from '../page/served.ts';
+import { requestIdHeader, requestIdOf } from '../protocol/dial-mark.ts';
 import { type BrokerStatus, statusPath } from '../protocol/status.ts';
 import { describe, documentOf, documentPath, type ListedNode } from './api.ts';
 import { type BrokerLog, bounded } from './broker-log.ts';
@@ -157,14 +158,17 @@ export function createRoutes(options: RoutesOptions): Hono<Surroundings> {
     return c.json(await document);
   });
 
-  app.notFound(() => new Refusal('not-found', 'there is nothing at this path').toResponse());
+  const requestOf = (c: Context) => requestIdOf(c.req.header(requestIdHeader));
 
-  app.onError((error) => {
+  app.notFound((c) => new Refusal('not-found', 'there is nothing at this path').toResponse(requestOf(c)));
+
+  app.onError((error, c) => {
+    const request = requestOf(c);
     if (error instanceof Refusal) {
       counters.refused[error.why]++;
-      return error.toResponse();
+      return error.toResponse(request);
     }
-    log.error({ event: 'request-failed', error: bounded(error.message) }, 'a request failed');
+    log.error({ event: 'request-failed', request, error: bounded(error.message) }, 'a request failed');
     return errorResponse(500, 'ERR_CLOSED', 'the broker failed to answer: see its log');
   });
 

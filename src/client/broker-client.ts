@@ -140,7 +140,9 @@ class SharedSessions implements BrokerClient {
     }
     try {
       const request = { host, port, id: requestId, traceparent };
-      const stream = this.#open(node, request, socket.streamHandler, timeoutMs);
+      const session = this.#usableSession(node);
+      socket.sessionId = session.name;
+      const stream = this.#open(session, request, socket.streamHandler, timeoutMs);
       socket.attach(stream, (holds) => this.#hold.change(holds));
     } catch (error) {
       const failure = asError(error);
@@ -170,8 +172,8 @@ class SharedSessions implements BrokerClient {
   }
 
   openStream(node: string, request: OpenRequest, handler: StreamHandler): ByteStream {
-    const { host, port, requestId, traceparent } = parseDial({ ...request, node, requestId: request.id });
-    return this.#open(node, { host, port, id: requestId, traceparent }, handler);
+    const { host, port, requestId: id, traceparent } = parseDial({ ...request, node, requestId: request.id });
+    return this.#open(this.#usableSession(node), { host, port, id, traceparent }, handler);
   }
 
   async nodes(options: { readonly signal?: AbortSignal } = {}): Promise<NodeInfo[]> {
@@ -234,17 +236,20 @@ class SharedSessions implements BrokerClient {
     );
   }
 
-  #open(node: string, request: OpenRequest, handler: StreamHandler, timeoutMs?: number): ByteStream {
-    this.#refuseIfClosed();
-    const session = this.#sessions.to(node);
+  #open(session: NodeSession, request: OpenRequest, handler: StreamHandler, timeoutMs?: number): ByteStream {
     const limitMs = timeoutMs ?? this.#settings.dialTimeoutMs;
     if (this.#e2e === undefined) return session.open(request, handler, limitMs);
     let sealed = this.#sealed.get(session);
     if (sealed === undefined) {
-      sealed = new SealedStreams(node, session, this.#e2e, this.#settings.dialTimeoutMs);
+      sealed = new SealedStreams(session.node, session, this.#e2e, this.#settings.dialTimeoutMs);
       this.#sealed.set(session, sealed);
     }
     return sealed.open(request, handler, limitMs);
+  }
+
+  #usableSession(node: string): NodeSession {
+    this.#refuseIfClosed();
+    return this.#sessions.to(node);
   }
 
   #refuseIfClosed(): void {

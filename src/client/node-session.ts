@@ -55,6 +55,8 @@ const hopelessCodes =
 export class NodeSession implements OuterSession {
   /** Streams that wait for a use: they do not keep the session. Whoever opens such counts them. */
   spareStreams = 0;
+  /** As logs have it. */
+  readonly name: string;
   readonly #options: NodeSessionOptions;
   readonly #id: bigint;
   readonly #session: Session;
@@ -80,11 +82,14 @@ export class NodeSession implements OuterSession {
   /** Since when a session that was there has been without its agent. */
   #awaySinceMs: number | undefined;
   #lastError: FairleadError | undefined;
+  /** The last dial that found no link: the one that is opened is for it. */
+  #waitingRequest: string | undefined;
   #idleSinceMs: number | undefined;
 
   constructor(options: NodeSessionOptions) {
     this.#options = options;
     this.#id = randomSession();
+    this.name = formatSession(this.#id);
     this.#timer = new WakeTimer(() => this.#session.advance());
     this.#session = new Session(
       'dialer',
@@ -115,9 +120,14 @@ export class NodeSession implements OuterSession {
         this.#session.receive(data);
       },
       drained: () => this.#outbox.flush(),
+      requestId: () => this.#waitingRequest,
     });
     this.#idleCheck = inBackground(setInterval(() => this.#endIfIdle(), Math.max(5, options.idleLinkMs / 4)));
     this.#keeper.start();
+  }
+
+  get node(): string {
+    return this.#options.node;
   }
 
   get takesDials(): boolean {
@@ -130,6 +140,7 @@ export class NodeSession implements OuterSession {
 
   /** @throws FairleadError where the session takes no more streams */
   open(request: OpenRequest, handler: StreamHandler, timeoutMs: number): Stream {
+    if (this.#keeper.link === undefined) this.#waitingRequest = request.id;
     return this.#open(request, `${request.host}:${request.port}`, handler, timeoutMs);
   }
 
@@ -175,7 +186,7 @@ export class NodeSession implements OuterSession {
   #query(): Record<string, string> {
     return {
       node: this.#options.node,
-      session: formatSession(this.#id),
+      session: this.name,
       ...(this.#instance === undefined ? {} : { instance: this.#instance }),
     };
   }
@@ -185,6 +196,7 @@ export class NodeSession implements OuterSession {
   #linkUp(link: BrokerLink, hello: Hello): void {
     if (!this.#linkWasUp) this.#options.meter.linkChanged(1);
     this.#linkWasUp = true;
+    this.#waitingRequest = undefined;
     this.#agentIsGone = false;
     const { maxMessageBytes, inFlightBytes, messagesAreDear = false, packBulk } = hello;
     this.#path = { maxMessageBytes, inFlightBytes, messagesAreDear, packBulk };

@@ -3,6 +3,7 @@
 import * as z from 'zod';
 import type { BrokerClient } from '../client/index.ts';
 import { FairleadError } from '../protocol/errors.ts';
+import type { DialTracer } from '../tracing/dial-tracer.ts';
 import type { Credentials } from './credentials.ts';
 import type { GatewayLog } from './gateway-log.ts';
 import type { GatewayAddress, ServerCertificate } from './listener.ts';
@@ -41,6 +42,8 @@ export interface GatewayOptions {
   readonly log?: GatewayLog;
   /** Counts what happens. Default: nobody. */
   readonly meter?: GatewayMeter | undefined;
+  /** Tells a collector of dials. Default: nobody. */
+  readonly tracer?: DialTracer | undefined;
 }
 
 /** What holds where {@link GatewayOptions} say nothing. */

@@ -1,6 +1,7 @@
 // The gateway: listeners, what is spoken at each, and how they end. Opens sockets and closes every one of them.
 
 import { FairleadError } from '../protocol/errors.ts';
+import { noTracer } from '../tracing/dial-tracer.ts';
 import { Connections } from './connections.ts';
 import { acceptsBasic, type Credentials } from './credentials.ts';
 import type { Front } from './front.ts';
@@ -16,6 +17,7 @@ import { StatusSource } from './shown-status.ts';
 import { Socks5Front } from './socks5.ts';
 import { StatusFront } from './status-front.ts';
 import { CountedDialer, CountedFront } from './tally.ts';
+import { TracedDialer } from './traced-dialer.ts';
 
 /** A gateway that runs. */
 export interface Gateway {
@@ -45,12 +47,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     log = silentLog,
     version = 'dev',
     meter = noMeter,
+    tracer = noTracer,
   } = options;
   const { dialTimeoutMs, headTimeoutMs, maxConnections, serverFirstGraceMs } = parseSettings(options);
   const connections = new Connections(maxConnections, meter);
   const dialer = new CountedDialer(new RoutedDialer(broker, dialTimeoutMs));
   const contextOf = (front: DialingFront) => ({
-    dialer: new MeteredDialer(dialer, front, meter),
+    dialer: new TracedDialer(new MeteredDialer(dialer, front, meter), front, log, tracer),
     log,
     headTimeoutMs,
     countRefused: (code: string) => meter.refused(front, code),

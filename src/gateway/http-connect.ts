@@ -10,6 +10,7 @@ import type { Front } from './front.ts';
 import { connectionEstablished, refusal } from './http-answer.ts';
 import { lastAnswer } from './last-answer.ts';
 import { type Outcome, outcomeOf, refused } from './outcome.ts';
+import { markOf } from './request-mark.ts';
 import { serveTunnel, type TunnelContext } from './tunnel.ts';
 
 /** Longest head, in bytes: kube-apiserver's has less than 300. */
@@ -62,6 +63,8 @@ export class HttpConnectFront implements Front {
   #connect(request: IncomingMessage, socket: Socket, early: Buffer): void {
     if (!this.#headCame(socket)) return;
     const { credentials } = this.#options;
+    const mark = markOf(request);
+    const refuse = (outcome: Outcome): Buffer => refusal(outcome, { 'X-Request-Id': mark.id });
     if (credentials !== undefined && !acceptsBasic(credentials, request.headers['proxy-authorization'])) {
       const outcome = refused(
         407,
@@ -76,15 +79,16 @@ export class HttpConnectFront implements Front {
       return;
     }
     try {
-      const target = parseAuthority(request.url ?? '');
+      const target = { ...parseAuthority(request.url ?? ''), ...mark };
+      // The answer that a tunnel begins with stays as bare as ever: some clients read no other.
       void serveTunnel(
-        { client: socket, early, target, connected: () => connectionEstablished, refused: refusal },
+        { client: socket, early, target, connected: () => connectionEstablished, refused: refuse },
         this.#options,
       );
     } catch (error) {
       const outcome = outcomeOf(error);
       this.#options.countRefused(outcome.code);
-      lastAnswer(socket, refusal(outcome));
+      lastAnswer(socket, refuse(outcome));
     }
   }
 

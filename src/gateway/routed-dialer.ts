@@ -34,13 +34,14 @@ export class RoutedDialer implements TargetDialer {
     const deadlineMs = performance.now() + this.#dialTimeoutMs;
     if (target.node !== undefined) return await this.#connect(target.node, target, deadlineMs, signal);
     const host = plainHost(target.host);
+    const asked = { ...target, host };
     let last: unknown;
     // Twice: an answer may be as old as the cache lets it be, and agents come and go.
     for (let round = 1; round <= 2; round += 1) {
       const nodes = await this.#holders(host, deadlineMs, signal);
       for (const node of nodes) {
         try {
-          return await this.#connect(node, { host, port: target.port }, deadlineMs, signal);
+          return await this.#connect(node, asked, deadlineMs, signal);
         } catch (error) {
           if (!(error instanceof FairleadError && isTheAgentsCode.has(error.code))) throw error;
           this.#routes.drop(host, nodes);
@@ -71,12 +72,13 @@ export class RoutedDialer implements TargetDialer {
 
   async #connect(
     node: string,
-    { host, port }: { readonly host: string; readonly port: number },
+    { host, port, id: requestId, traceparent }: GatewayTarget,
     deadlineMs: number,
     signal: AbortSignal,
   ): Promise<StreamSocket> {
     const timeoutMs = Math.max(1, deadlineMs - performance.now());
-    return await this.#broker.dial({ node, host, port, signal, timeoutMs, allowHalfOpen: true });
+    const mark = { requestId, traceparent };
+    return await this.#broker.dial({ node, host, port, ...mark, signal, timeoutMs, allowHalfOpen: true });
   }
 }
 

@@ -2,6 +2,7 @@
 // left at the latest when the handshake's time is over.
 
 import type { Socket } from 'node:net';
+import { nanoid } from 'nanoid';
 import type { ErrorCode } from '../protocol/errors.ts';
 import type { Credentials } from './credentials.ts';
 import type { Front } from './front.ts';
@@ -144,7 +145,7 @@ class Handshake {
       {
         client: this.#socket,
         early: this.#bytes,
-        target,
+        target: { ...target, id: nanoid() },
         connected: () => requestAnswer(socksReplies.succeeded),
         refused: ({ socksReply }) => requestAnswer(socksReply),
       },

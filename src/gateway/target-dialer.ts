@@ -1,9 +1,10 @@
 // What every front of the gateway asks for a connection.
 
 import type { StreamSocket } from '../client/index.ts';
+import type { DialMark } from '../protocol/dial-mark.ts';
 
 /** What a client of the gateway asked for. */
-export interface GatewayTarget {
+export interface GatewayTarget extends DialMark {
   /** Whose agent connects. Undefined: whoever serves `host`. */
   readonly node?: string | undefined;
   /** Name or address, resolved at the agent; IPv6 without brackets. */

@@ -3,6 +3,7 @@
 
 import type { Socket } from 'node:net';
 import type { StreamSocket } from '../client/index.ts';
+import { markFacts } from '../protocol/dial-mark.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import type { GatewayLog } from './gateway-log.ts';
 import { join } from './join.ts';
@@ -33,7 +34,7 @@ export async function serveTunnel(request: TunnelRequest, context: TunnelContext
   const { client, target } = request;
   const { log } = context;
   const waiting = new WaitingClient(client, request.early);
-  const facts = { host: target.host, port: target.port };
+  const facts = { ...markFacts(target), host: target.host, port: target.port };
   try {
     const upstream = await context.dialer.dial(target, waiting.gone);
     const spoken = waiting.take();
@@ -44,10 +45,10 @@ export async function serveTunnel(request: TunnelRequest, context: TunnelContext
     }
     if (upstream.destroyed)
       throw upstream.errored ?? new FairleadError('ECONNRESET', 'the target closed the connection at once');
-    log.debug({ event: 'tunnel-opened', ...facts }, 'connected');
+    log.debug({ event: 'tunnel-opened', ...facts, session: upstream.sessionId }, 'connected');
     const { serverFirstGraceMs } = context;
     await join(client, upstream, { answer: request.connected(upstream), spoken, serverFirstGraceMs });
-    log.debug({ event: 'tunnel-closed', ...facts }, 'connection closed');
+    log.debug({ event: 'tunnel-closed', ...facts, session: upstream.sessionId }, 'connection closed');
   } catch (error) {
     waiting.take();
     if (waiting.gone.aborted) {

@@ -5,6 +5,8 @@ import type { FairleadError } from '../protocol/errors.ts';
 import type { BrokerAccess, Credentials } from './broker-access.ts';
 
 export interface LinkHandler {
+  /** What the dial is known by that the link is opened for; asked when the request is made, if ever. */
+  requestId?(): string | undefined;
   /** The broker's first message: the link can be used. */
   hello(hello: Hello): void;
   control(message: ControlMessage): void;

@@ -10,6 +10,8 @@ import type { BrokerLink, CertificateWatch, LinkHandler, LinkMaker } from './bro
 import { TokenRenewal } from './token-renewal.ts';
 
 export interface KeeperHandler {
+  /** What the dial is known by that a link is opened for. */
+  requestId?(): string | undefined;
   /** A link that can be used, the first or another one. */
   up(link: BrokerLink, hello: Hello): void;
   /** The link was lost, or an attempt to get one failed. Answer false to give up. */
@@ -84,6 +86,7 @@ export class LinkKeeper {
     clearTimeout(this.timer);
     this.timer = undefined;
     const handler: LinkHandler = {
+      requestId: () => this.handler.requestId?.(),
       hello: (hello) => this.onHello(link, hello),
       control: (message) => {
         if (link !== this.current) return;

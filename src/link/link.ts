@@ -9,6 +9,7 @@ import {
   helloSchema,
   parsePayload,
 } from '../protocol/control.ts';
+import { requestIdHeader } from '../protocol/dial-mark.ts';
 import { controlSession, readSession } from '../protocol/envelope.ts';
 import { closeCodes, FairleadError } from '../protocol/errors.ts';
 import { frameTypes } from '../protocol/frame.ts';
@@ -114,8 +115,12 @@ export class Link implements BrokerLink {
       if (this.state === 'closed') return;
       const tunnel = await tunnelTo(url, access, handshakeTimeoutMs, this.opening.signal);
       const isSecure = url.protocol === 'wss:';
+      const requestId = this.handler.requestId?.();
       const options: ClientOptions & { readonly closeTimeout: number } = {
-        headers: credentials.headers,
+        headers: {
+          ...credentials.headers,
+          ...(requestId === undefined ? {} : { [requestIdHeader]: requestId }),
+        },
         handshakeTimeout: handshakeTimeoutMs,
         closeTimeout: closeTimeoutMs,
         maxPayload: maxPayloadBytes,

@@ -50,6 +50,8 @@ export class StreamSocket extends Duplex {
   readonly localFamily: string | undefined = undefined;
   /** What the dial is known by in the logs on its way. */
   readonly requestId: string | undefined;
+  /** The session that carries it, as logs have it; undefined where it found none. */
+  sessionId: string | undefined;
   /** What the agent and the target took of the dial, as the agent says; undefined until connected, and where it does not. */
   dialTiming: DialTiming | undefined;
   bytesRead = 0;

@@ -16,6 +16,9 @@ export const requestIdPattern = /^[A-Za-z0-9_-]{1,64}$/;
 /** https://www.w3.org/TR/trace-context/#traceparent-header: ids of zeros only are none. */
 export const traceparentPattern = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
+/** Of HTTP requests and answers. */
+export const requestIdHeader = 'x-request-id';
+
 /** `value`, where it is a request id. */
 export function requestIdOf(value: unknown): string | undefined {
   return typeof value === 'string' && requestIdPattern.test(value) ? value : undefined;

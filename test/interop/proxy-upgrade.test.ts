@@ -100,6 +100,7 @@ test('a POST to SPDY/3.1 switches; the bytes right behind both heads are not los
     'Upgrade: SPDY/3.1',
     'X-Stream-Protocol-Version: v4.channel.k8s.io',
     'Connection: Upgrade',
+    expect.stringMatching(/^X-Request-Id: [\w-]{21}$/),
   ]);
   const [asked = ''] = heads;
   expect(asked.split('\r\n')[0]).toBe('POST /exec/default/web?command=ls HTTP/1.1');
@@ -124,6 +125,7 @@ test('a refusal instead of 101 is passed on as it is', async () => {
     'Upgrade: websocket',
     'Content-Length: 7',
     'Connection: close, Upgrade',
+    expect.stringMatching(/^X-Request-Id: [\w-]{21}$/),
   ]);
   expect(body).toBe('no spdy');
   socket.end();

@@ -2,6 +2,7 @@
 // each link to the Durable Object of its node. Holds nothing between requests but what the environment says.
 
 import { tellBuild } from '../../metrics/build-info.ts';
+import { requestIdHeader, requestIdOf } from '../../protocol/dial-mark.ts';
 import { FairleadError } from '../../protocol/errors.ts';
 import { newCounters } from '../counters.ts';
 import type { NodeQuestion, NodeSummary } from '../directory.ts';
@@ -83,12 +84,13 @@ function createApp(environment: Environment): App {
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;
         counters.refused[error.why]++;
+        const id = requestIdOf(request.headers.get(requestIdHeader));
         const { why, status, code, message } = error;
         consoleLog.info(
-          { event: 'link-refused', why, status, code, reason: message, path: pathname },
+          { event: 'link-refused', why, status, code, reason: message, path: pathname, request: id },
           'link refused',
         );
-        return error.toResponse();
+        return error.toResponse(id);
       }
     },
   };

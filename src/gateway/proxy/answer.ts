@@ -13,7 +13,12 @@ export function answerFor(error: unknown): Outcome {
 }
 
 /** Ends the response; its head must not have been sent. */
-export function sendAnswer(response: ServerResponse, answer: Outcome, closes: boolean): void {
+export function sendAnswer(
+  response: ServerResponse,
+  answer: Outcome,
+  closes: boolean,
+  requestId?: string,
+): void {
   const { status, code, reason } = answer;
   const body = `${JSON.stringify({ error: { code, message: reason } })}\n`;
   response.writeHead(status, {
@@ -22,6 +27,7 @@ export function sendAnswer(response: ServerResponse, answer: Outcome, closes: bo
     // It is true of this moment only, whatever the target says of its own answers.
     'Cache-Control': 'no-store',
     ...(status === 401 ? { 'WWW-Authenticate': 'Basic realm="fairlead", charset="UTF-8"' } : {}),
+    ...(requestId === undefined ? {} : { 'X-Request-Id': requestId }),
     ...(closes ? { Connection: 'close' } : {}),
   });
   response.end(body);

@@ -2,6 +2,7 @@
 // meant for this hop only, reach the other side.
 
 import type { IncomingMessage } from 'node:http';
+import { requestIdHeader } from '../../protocol/dial-mark.ts';
 import type { ProxyPath } from './proxy-path.ts';
 import { RequestRefused } from './request-refused.ts';
 import { cookieThroughProxy, locationThroughProxy } from './rewriting.ts';
@@ -172,6 +173,9 @@ export function responseFields(incoming: IncomingMessage, facts: ResponseFacts):
   else if (framing.kind === 'length' && incoming.statusCode !== 101 && incoming.statusCode !== 204)
     out.push('Content-Length', framing.bytes);
   if (connection.length > 0) out.push('Connection', connection.join(', '));
+  // A target that has ids of its own has said one.
+  const { id } = path.target;
+  if (id !== undefined && valuesOf(out, requestIdHeader).length === 0) out.push('X-Request-Id', id);
   return out;
 }
 

@@ -4,11 +4,13 @@
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { type DialMark, markFacts } from '../../protocol/dial-mark.ts';
 import type { Front } from '../front.ts';
 import type { GatewayLog } from '../gateway-log.ts';
 import { refusal } from '../http-answer.ts';
 import { lastAnswer } from '../last-answer.ts';
 import { type Outcome, refused } from '../outcome.ts';
+import { markOf } from '../request-mark.ts';
 import { answerFor, discardRest, sendAnswer } from './answer.ts';
 import { type AcceptsBasic, checkCaller, type ListenerKind } from './caller.ts';
 import { Exchange, type Upgrade } from './exchange.ts';
@@ -140,9 +142,11 @@ export class ProxyFront implements Front {
     upgrading?: (end: () => void) => Upgrade,
   ): void {
     const { kind, targets, credentials, acceptsBasic } = this.#options;
+    const mark = markOf(request);
     try {
       const authorizationIsOurs = checkCaller(request, kind, acceptsBasic);
-      const path = parseProxyPath(request.url ?? '');
+      const parsed = parseProxyPath(request.url ?? '');
+      const path = { ...parsed, target: { ...parsed.target, ...mark } };
       if (path.lacksSlash && upgrading === undefined) {
         // RFC 9110 §15.4.9: repeated as it was, whatever its method.
         response.writeHead(308, { Location: path.prefix + path.rest, 'Content-Length': 0 }).end();
@@ -165,23 +169,25 @@ export class ProxyFront implements Front {
         closes: upgrading !== undefined,
         upgrade: upgrading?.(end),
       } as const;
-      const refuse = (error: unknown, isLast: boolean): void => this.#refuse(response, error, isLast);
+      const refuse = (error: unknown, isLast: boolean): void => this.#refuse(response, error, isLast, mark);
       new Exchange(request, response, targets, facts, refuse).start();
     } catch (error) {
       // A client that waits for "100 Continue" may or may not send its body now: only a new connection is certain.
-      this.#refuse(response, error, expectsContinue || upgrading !== undefined);
+      this.#refuse(response, error, expectsContinue || upgrading !== undefined, mark);
     }
   }
 
-  #refuse(response: ServerResponse, error: unknown, closes: boolean): void {
+  #refuse(response: ServerResponse, error: unknown, closes: boolean, mark: DialMark): void {
     const answer = answerFor(error);
     const { status, code, reason } = answer;
+    const facts = markFacts(mark);
     this.#options.countRefused(code);
     if (status === 500)
-      this.#options.log.error({ event: 'proxy-failed', error: String(error) }, 'a request failed');
+      this.#options.log.error({ event: 'proxy-failed', ...facts, error: String(error) }, 'a request failed');
     // Neither the path nor its query, which may hold secrets.
-    else this.#options.log.info({ event: 'proxy-refused', status, code, reason }, 'request refused');
-    sendAnswer(response, answer, closes);
+    else
+      this.#options.log.info({ event: 'proxy-refused', ...facts, status, code, reason }, 'request refused');
+    sendAnswer(response, answer, closes, mark.id);
   }
 
   /**
