@@ -1,6 +1,7 @@
 // The way to a broker from a page: one session, and so one WebSocket, per node, opened by the first dial and shared by
 // all. Opens nothing before it is asked to dial, and closes what it opened.
 
+import { nanoid } from 'nanoid';
 import type * as z from 'zod/mini';
 import {
   type HostHolder,
@@ -101,13 +102,15 @@ class BrowserClient implements BrokerClient {
 
   async dial(options: DialOptions): Promise<DialedSocket> {
     const parsed = parseDial(options);
+    const id = nanoid();
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.#dial(parsed);
+        return await this.#dial(parsed, id);
       } catch (error) {
         // An agent that began to drain as we asked: it dialled nothing, and its successor may.
         const isDraining = error instanceof FairleadError && error.code === 'ERR_DRAINING';
-        if (!isDraining || attempt === dialAttempts) throw error;
+        if (!isDraining || attempt === dialAttempts)
+          throw error instanceof FairleadError ? error.ofRequest(id) : error;
       }
     }
   }
@@ -136,7 +139,10 @@ class BrowserClient implements BrokerClient {
     this.#sessions.close();
   }
 
-  async #dial({ node, host, port, signal, timeoutMs }: ReturnType<typeof parseDial>): Promise<DialedSocket> {
+  async #dial(
+    { node, host, port, signal, timeoutMs }: ReturnType<typeof parseDial>,
+    id: string,
+  ): Promise<DialedSocket> {
     this.#refuseIfClosed();
     if (signal?.aborted === true) throw abortedBy(signal);
     let abort: (() => void) | undefined;
@@ -144,7 +150,7 @@ class BrowserClient implements BrokerClient {
       return await new Promise<DialedSocket>((resolve, reject) => {
         const streams = new SocketStreams({ resolve, reject });
         const limitMs = timeoutMs ?? this.#settings.dialTimeoutMs;
-        const stream = this.#sessions.to(node).open({ host, port }, streams.handler, limitMs);
+        const stream = this.#sessions.to(node).open({ host, port, id }, streams.handler, limitMs);
         streams.attach(stream);
         abort = () => {
           stream.reset('ERR_ABORTED', 'the dial was aborted');

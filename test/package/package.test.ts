@@ -171,8 +171,8 @@ test('the client pulls in no server', async () => {
   const inputs = Object.keys(metafile.inputs);
   const packages = new Set(inputs.map((path) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1]));
   packages.delete('fairlead');
-  // What speaks WebSocket, reads a token's end, waits between attempts, knows whom a proxy is for, and checks what a peer says.
-  expect([...packages].sort()).toEqual(['cockatiel', 'ipaddr.js', 'jose', 'ws', 'zod']);
+  // What speaks WebSocket, reads a token's end, waits between attempts, knows whom a proxy is for, names a dial, and checks what a peer says.
+  expect([...packages].sort()).toEqual(['cockatiel', 'ipaddr.js', 'jose', 'nanoid', 'ws', 'zod']);
   const layers = new Set(inputs.map((path) => /fairlead\/dist\/src\/(\w+)\//.exec(path)?.[1]));
   layers.delete(undefined);
   expect([...layers].sort()).toEqual(['client', 'e2e', 'files', 'link', 'protocol', 'tls']);
