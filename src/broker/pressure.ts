@@ -25,7 +25,7 @@ export class Pressure<Link extends Reader> implements Ledger {
   readonly #limits: Pick<BrokerLimits, 'maxBufferedBytes' | 'maxMemoryBytes'>;
   readonly #links: ReadonlySet<Link>;
   readonly #cut: (link: Link) => void;
-  readonly #residentBytes: () => number;
+  readonly #residentBytes: () => number | undefined;
   readonly #timer: NodeJS.Timeout;
   /** Never below the truth for long: growth is told at once, the rest is found by looking. */
   #buffered = 0;
@@ -37,7 +37,7 @@ export class Pressure<Link extends Reader> implements Ledger {
     limits: Pick<BrokerLimits, 'maxBufferedBytes' | 'maxMemoryBytes'>,
     links: ReadonlySet<Link>,
     cut: (link: Link) => void,
-    residentBytes: () => number = process.memoryUsage.rss,
+    residentBytes: () => number | undefined = memoryOfProcess,
   ) {
     this.#limits = limits;
     this.#links = links;
@@ -70,7 +70,7 @@ export class Pressure<Link extends Reader> implements Ledger {
 
   /** Counts what waits, and sees to it that it is not too much. */
   look(): void {
-    this.#memory = this.#residentBytes();
+    this.#memory = this.#residentBytes() ?? this.#memory;
     this.#count();
     if (this.#buffered > this.#limits.maxBufferedBytes) this.#relieve();
     // The process gives memory back late: one at a time, so that those who read are not all cut for it.
@@ -103,5 +103,14 @@ export class Pressure<Link extends Reader> implements Ledger {
       this.#buffered -= bytes;
       if (this.#buffered <= enough && most > 1) return;
     }
+  }
+}
+
+/** Undefined where it cannot be known: libuv opens a file in /proc, and there may be no descriptor left for it. */
+function memoryOfProcess(): number | undefined {
+  try {
+    return process.memoryUsage.rss();
+  } catch {
+    return undefined;
   }
 }

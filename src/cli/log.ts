@@ -10,6 +10,8 @@ type Level = (typeof levels)[number];
 
 /** Longest that a field may be. */
 const maxCharacters = 1024;
+/** Lines that wait for a disk that takes none, in bytes; those beyond are lost. */
+const maxWaitingBytes = 1024 * 1024;
 
 export interface LogOptions {
   readonly logLevel: Level;
@@ -21,11 +23,17 @@ export function addLogOption(command: Command, level: Level = 'info'): Command {
   );
 }
 
+/** What cannot be written (a full disk, a pipe that nobody reads) is no reason to end: the next line tries again. */
+function unstoppable<T extends { on(event: 'error', listener: () => void): unknown }>(destination: T): T {
+  destination.on('error', () => {});
+  return destination;
+}
+
 /** Synchronous, so that the last line before an exit is written. */
 export async function createLog(options: LogOptions): Promise<Logger> {
   const destination = process.stderr.isTTY
     ? await prettyDestination()
-    : pino.destination({ dest: 2, sync: true });
+    : unstoppable(pino.destination({ dest: 2, sync: true, maxLength: maxWaitingBytes }));
   return pino(
     {
       level: options.logLevel,

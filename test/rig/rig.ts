@@ -6,7 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const fairlead = fileURLToPath(new URL('../../bin/fairlead', import.meta.url));
+/** This file runs as it is written, and built. */
+const project = import.meta.url.endsWith('.ts') ? '../..' : '../../..';
+const fairlead = fileURLToPath(new URL(`${project}/bin/fairlead`, import.meta.url));
 
 /** Whatever ends this process, a test that timed out included, ends what it started. */
 const running = new Set<ChildProcess>();

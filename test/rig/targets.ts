@@ -15,7 +15,7 @@ for (let i = 0, x = 0x2545f491; i < pattern.length; i += 4) {
 }
 
 /** Checks bytes against the pattern, from offset 0 on. */
-class PatternCheck {
+export class PatternCheck {
   bytes = 0;
 
   push(chunk: Buffer): void {

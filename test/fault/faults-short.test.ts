@@ -1,0 +1,15 @@
+// The short form of `npm run faults`: some of its faults, with few streams. Bytes and streams are asserted, never times.
+
+import { expect, test } from 'vitest';
+import { endure, type Fault } from '../faults/fault.ts';
+import { fullDisk, noDescriptors } from '../faults/machine.ts';
+import { roaming } from '../faults/paths.ts';
+import { brokerKilled } from '../faults/processes.ts';
+
+const chosen: readonly Fault[] = [brokerKilled, roaming, fullDisk, noDescriptors];
+
+test.each(chosen)('$name: no stream is lost, no byte wrong', { timeout: 120_000 }, async (fault) => {
+  const row = await endure(fault, 12, 1);
+  expect(row.ended).toBe(0);
+  expect(row.bytes).toBeGreaterThan(10_000);
+});

@@ -1,0 +1,55 @@
+// `npm run faults -- [--only NAME] [--streams N] [--seed N] [--minutes N] [--json FILE]`: each fault in turn, with real
+// processes and real packets, and one table of what came of it. As root, on Debian.
+
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { faults } from './all.ts';
+import { endure, type Row } from './fault.ts';
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', default: '' },
+    streams: { type: 'string', default: '64' },
+    seed: { type: 'string', default: '1' },
+    minutes: { type: 'string', default: '10' },
+    json: { type: 'string' },
+  },
+});
+const untilMs = performance.now() + Number(values.minutes) * 60_000;
+const rows: Row[] = [];
+const failures: { fault: string; error: string }[] = [];
+for (const fault of faults) {
+  if (!fault.name.includes(values.only)) continue;
+  if (performance.now() > untilMs) {
+    failures.push({ fault: fault.name, error: 'there was no time left for it' });
+    continue;
+  }
+  try {
+    const row = await endure(fault, Number(values.streams), Number(values.seed));
+    rows.push(row);
+    const { evidence, bytes, worstStandstillMs, medianStandstillMs, resumedMs, ended } = row;
+    process.stdout.write(
+      `${fault.name}\n  ${evidence}\n  ${bytes} bytes, all exact; stood still ${worstStandstillMs} ms at most, ` +
+        `${medianStandstillMs} ms in the middle; all moving ${resumedMs} ms after` +
+        `${ended > 0 ? `; ${ended} streams ended with their process` : ''}\n`,
+    );
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    failures.push({ fault: fault.name, error: message });
+    process.stdout.write(`${fault.name}\n  FAILED: ${message}\n`);
+  }
+}
+process.stdout.write(
+  '\n| fault | stood still, worst | middle | moving again after | seen |\n|---|---|---|---|---|\n',
+);
+for (const { fault, worstStandstillMs, medianStandstillMs, resumedMs, evidence } of rows)
+  process.stdout.write(
+    `| ${fault} | ${seconds(worstStandstillMs)} | ${seconds(medianStandstillMs)} | ${seconds(resumedMs)} | ${evidence} |\n`,
+  );
+if (values.json !== undefined)
+  writeFileSync(values.json, `${JSON.stringify({ seed: Number(values.seed), rows, failures }, null, 2)}\n`);
+if (failures.length > 0) process.exitCode = 1;
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}

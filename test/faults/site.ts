@@ -1,0 +1,208 @@
+// What every fault happens to: a hub with broker and dialer, an edge with agent and target, a path between them, and
+// streams that are busy all the while. Real processes in network namespaces of their own; needs root.
+
+import { once } from 'node:events';
+import { createInterface, type Interface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { EmulatedPath } from '../rig/network/emulated-path.ts';
+import { Namespace } from '../rig/network/namespace.ts';
+import { type Program, Rig } from '../rig/rig.ts';
+import type { WorkloadReport } from './workload.ts';
+
+export const hubAddress = '10.78.0.1';
+export const brokerPort = 8080;
+const targetPort = 9000;
+const forwardPort = 2000;
+
+export interface SiteOptions {
+  readonly streams: number;
+  /** Where agent and dialer look for the broker. Default: plain, at the hub's address. */
+  readonly url?: string;
+  /** More flags for the broker, and for agent and dialer. */
+  readonly brokerArgs?: readonly string[];
+  readonly peerArgs?: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+  /** The broker's log goes to this file. */
+  readonly brokerLog?: string;
+}
+
+export class Site implements AsyncDisposable {
+  readonly rig = new Rig();
+  readonly hub: Namespace;
+  readonly edge: Namespace;
+  readonly programs = new Map<'broker' | 'agent' | 'forward', Program>();
+  readonly path: EmulatedPath;
+  options: SiteOptions = { streams: 64 };
+  /** What faults start besides. */
+  readonly nameServers: Program[] = [];
+  readonly balancers: Program[] = [];
+  dials = 0;
+  /** Of those, what was refused: the node was away. */
+  refusedDials = 0;
+  private targetProgram: Program | undefined;
+  private workload: Program | undefined;
+  private answers: Interface | undefined;
+  private readonly cleanup: (() => unknown)[] = [];
+
+  private constructor(hub: Namespace, edge: Namespace, path: EmulatedPath) {
+    this.hub = hub;
+    this.edge = edge;
+    this.path = path;
+  }
+
+  /** Namespaces and path; the processes come with {@link start}. */
+  static async build(seed: number): Promise<Site> {
+    const [hub, edge] = [new Namespace('hub'), new Namespace('edge')];
+    const site = new Site(hub, edge, await EmulatedPath.between(hub, edge, { delayMs: 2 }, { seed }));
+    const { rig } = site;
+    rig.write('secret', 'a secret of the tests, long enough for HS256\n');
+    rig.write('agent.token', await rig.token('--agent', 'edge-1'));
+    rig.write('dial.token', await rig.token('--dial', 'edge-*'));
+    return site;
+  }
+
+  async start(options: SiteOptions): Promise<void> {
+    this.options = options;
+    await this.startBroker();
+    await this.startAgent();
+    await this.startForward();
+    const target = this.run(this.edge, process.execPath, built('target.js'), String(targetPort));
+    this.targetProgram = target;
+    if (target.child.stdout !== null) await once(target.child.stdout, 'data');
+    const { streams } = options;
+    this.workload = this.run(
+      this.hub,
+      process.execPath,
+      built('workload.js'),
+      String(forwardPort),
+      String(streams),
+    );
+    this.answers = createInterface({ input: this.workload.child.stdout as NodeJS.ReadableStream });
+    await this.say('mark');
+    await this.untilMoved(30_000);
+  }
+
+  async startBroker(): Promise<void> {
+    const { rig, options } = this;
+    const args = ['broker', '--listen', `0.0.0.0:${brokerPort}`, '--auth-secret-file', rig.path('secret')];
+    const { brokerArgs = [], brokerLog } = options;
+    const command = [rig.fairleadPath, ...args, ...brokerArgs];
+    const program =
+      brokerLog === undefined
+        ? this.run(this.hub, command[0] ?? '', ...command.slice(1))
+        : this.run(this.hub, 'sh', '-c', `exec "$@" 2>>${brokerLog}`, 'sh', ...command);
+    this.programs.set('broker', program);
+    if (brokerLog === undefined) await program.ports();
+  }
+
+  async startAgent(): Promise<void> {
+    // As a service would be: the one that follows is the same instance, and knows that it has no streams.
+    const args = [
+      '--node',
+      'edge-1',
+      '--instance',
+      'edge-1',
+      '--allow',
+      '127.0.0.1:*',
+      '--token-file',
+      this.rig.path('agent.token'),
+    ];
+    const agent = this.run(this.edge, this.rig.fairleadPath, 'agent', ...this.peerArgs, ...args);
+    this.programs.set('agent', agent);
+    await agent.ports();
+  }
+
+  async startForward(): Promise<void> {
+    const args = [
+      '--token-file',
+      this.rig.path('dial.token'),
+      `${forwardPort}:edge-1:127.0.0.1:${targetPort}`,
+    ];
+    const forward = this.run(this.hub, this.rig.fairleadPath, 'forward', ...this.peerArgs, ...args);
+    this.programs.set('forward', forward);
+    await forward.ports();
+  }
+
+  program(name: 'broker' | 'agent' | 'forward'): Program {
+    const program = this.programs.get(name);
+    if (program === undefined) throw new Error(`${name} was not started`);
+    return program;
+  }
+
+  get target(): Program {
+    if (this.targetProgram === undefined) throw new Error('the target was not started');
+    return this.targetProgram;
+  }
+
+  /** A program in one of the hosts, ended with the site. */
+  run(host: Namespace, command: string, ...args: string[]): Program {
+    const [program, all] = host.command(command, ...args);
+    const { env } = this.options;
+    return this.rig.start(program, all, 'pipe', env === undefined ? {} : { env });
+  }
+
+  /** Asks the workload; answers its report. */
+  async say(line: 'mark' | 'lifted' | 'report' | 'rest' | 'work' | 'finish'): Promise<WorkloadReport> {
+    const { workload, answers } = this;
+    if (workload === undefined || answers === undefined) throw new Error('there is no workload');
+    workload.child.stdin?.write(`${line}\n`);
+    const [answer] = (await once(answers, 'line', { signal: AbortSignal.timeout(90_000) })) as [string];
+    return JSON.parse(answer) as WorkloadReport;
+  }
+
+  /** Until something has come on every stream since the fault was lifted; answers how long that took, in ms. */
+  async untilMoved(limitMs: number): Promise<number> {
+    const start = performance.now();
+    for (;;) {
+      const { moved, streams } = await this.say('report');
+      const tookMs = performance.now() - start;
+      if (moved === streams) return Math.round(tookMs);
+      if (tookMs > limitMs)
+        throw new Error(`after ${Math.round(tookMs)} ms ${moved} of ${streams} streams moved`);
+      await sleep(50);
+    }
+  }
+
+  /** Dials that begin and end at once, one after the other. Each is a connection of its own, with one byte back. */
+  async shortDials(count: number): Promise<void> {
+    const program = `const net = require('net'); let left = ${count};
+      (function next() { if (left-- === 0) return;
+        const s = net.connect({ port: ${forwardPort}, allowHalfOpen: true }, () => s.end('ex'));
+        let got = ''; s.on('data', (c) => { got += c; });
+        s.on('close', () => { if (got !== 'x' && got !== '') process.exit(1); if (got === '') failed += 1; next(); });
+        s.on('error', () => {});
+      })(); let failed = 0; process.on('exit', () => console.log(failed));`;
+    const [command, args] = this.hub.command(process.execPath, '-e', program);
+    const { code, stdout, stderr } = await this.rig.run(command, args);
+    if (code !== 0) throw new Error(`a short dial got wrong bytes: ${stderr}`);
+    this.dials += count;
+    this.refusedDials += Number(stdout);
+  }
+
+  defer(undo: () => unknown): void {
+    this.cleanup.push(undo);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // Stopped processes take their end all the same: it is SIGKILL.
+    await this.rig[Symbol.asyncDispose]();
+    for (const undo of this.cleanup.reverse()) await undo();
+    this.path[Symbol.dispose]();
+    this.edge[Symbol.dispose]();
+    this.hub[Symbol.dispose]();
+  }
+
+  private get peerArgs(): string[] {
+    const { url = `ws://${hubAddress}:${brokerPort}`, peerArgs = ['--insecure'] } = this.options;
+    return ['--broker', url, ...peerArgs];
+  }
+}
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function built(name: string): string {
+  const up = import.meta.url.endsWith('.ts') ? '../../dist/test/faults/' : '';
+  return fileURLToPath(new URL(`${up}${name}`, import.meta.url));
+}
