@@ -37,7 +37,9 @@ export function testPages(pages: readonly NamedPage[]): void {
     test.each(titled(run))('%s', (_, block) => {
       const { isDone, stdout, stderr } = outcomes.get(block) ?? { isDone: false, stdout: '', stderr: '' };
       if (!isDone) throw new Error(`it failed:\n${block.commands}\n${stdout}${stderr}`);
-      if (block.expected !== undefined) expect(stdout.trimEnd(), stderr).toMatch(printed(block.expected));
+      // What fails tells it on stderr.
+      const shown = block.exits === 0 ? stdout : stdout + stderr;
+      if (block.expected !== undefined) expect(shown.trimEnd(), stderr).toMatch(printed(block.expected));
     });
 
     const others = page.blocks.filter(({ treatment }) => treatment.kind !== 'run');

@@ -32,7 +32,8 @@ mkdir -p /mnt/home/.ssh && cp -r "$RESULTS/home/." /mnt/home/.ssh/
 NPM=$(command -v npm)
 export HOME=/mnt/home NPM PROJECT RESULTS PATH="/mnt/fairlead/bin:$PATH"
 export NODE_EXTRA_CA_CERTS=$RESULTS/ca.pem CURL_CA_BUNDLE=$RESULTS/ca.pem
-unset SSH_AUTH_SOCK FAIRLEAD_BROKER FAIRLEAD_TOKEN FAIRLEAD_TOKEN_FILE
+# Neither this machine's proxies nor its authorities, nor its user's broker.
+unset SSH_AUTH_SOCK SSL_CERT_FILE SSL_CERT_DIR XDG_CONFIG_HOME ${!FAIRLEAD_*} ${!HTTP_*} ${!HTTPS_*} ${!http*} ALL_PROXY all_proxy NO_PROXY no_proxy
 cd /mnt/fairlead
 
 # Nodes with networks of their own: each reaches the broker, and nobody reaches them.
