@@ -61,7 +61,7 @@ for (const mbits of numbers(values.rates))
       const outcome = await measure({ rttMs, loss, mbits });
       outcomes.push(outcome);
       process.stdout.write(
-        [
+        `${[
           `${rttMs}`.padStart(6),
           `${loss}`.padStart(7),
           `${mbits}`.padStart(7),
@@ -71,7 +71,7 @@ for (const mbits of numbers(values.rates))
           outcome.lagRtts.toFixed(1).padStart(11),
           outcome.inFlightKib.toFixed(0).padStart(19),
           `${outcome.echoP50Ms.toFixed(0)}, ${outcome.echoP99Ms.toFixed(0)}`.padStart(15),
-        ].join(' ') + '\n',
+        ].join(' ')}\n`,
       );
     }
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(outcomes, null, 2)}\n`);
