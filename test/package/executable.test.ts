@@ -22,7 +22,7 @@ beforeAll(async () => {
 afterAll(() => rig[Symbol.asyncDispose]());
 
 /** Nothing of this machine's environment means anything there. */
-const env = { NODE_EXTRA_CA_CERTS: undefined, NODE_OPTIONS: undefined };
+const env = Object.fromEntries(Object.keys(process.env).map((name) => [name, undefined]));
 
 function run(...args: string[]) {
   const [command, ...before] = chroot.command;
