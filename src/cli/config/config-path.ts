@@ -9,11 +9,20 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export function clientConfigPath(
   env: Environment = process.env,
   platform: NodeJS.Platform = process.platform,
-  home: string = homedir(),
+  home: string = homeOrRoot(),
 ): { readonly path: string; readonly wasNamed: boolean } {
   const named = env.FAIRLEAD_CONFIG;
   if (named !== undefined && named !== '') return { path: named, wasNamed: true };
   return { path: defaultPath(env, platform, home), wasNamed: false };
+}
+
+/** Node throws for a user whom nobody knows, where HOME does not say it either: in a container, or an empty chroot. */
+function homeOrRoot(): string {
+  try {
+    return homedir();
+  } catch {
+    return '/';
+  }
 }
 
 function defaultPath(env: Environment, platform: NodeJS.Platform, home: string): string {
