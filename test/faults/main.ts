@@ -22,6 +22,7 @@ for (const fault of faults) {
   if (!fault.name.includes(values.only)) continue;
   if (performance.now() > untilMs) {
     failures.push({ fault: fault.name, error: 'there was no time left for it' });
+    process.stdout.write(`${fault.name}\n  NOT RUN: there was no time left for it\n`);
     continue;
   }
   try {
