@@ -74,6 +74,7 @@ export interface BrokerOptions extends OptionalSettings {
   /** Default: plain HTTP. */
   readonly tls?: ServerTls | undefined;
   /** Where /metrics is. Default: on this very listener, for those who ask from loopback. */
+  readonly listenFd?: number | undefined;
   readonly metrics?: { readonly host: string; readonly port: number } | 'off' | undefined;
   /**
    * The status page at `/`, and its data: `loopback`, without a token for whoever asks from loopback; `token`, with one

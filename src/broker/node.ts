@@ -9,7 +9,7 @@ import { asksFromLoopback, asksLocally } from '../link/local-request.ts';
 import { type MetricsListener, serveMetrics } from '../metrics/listener.ts';
 import { metricsPath } from '../metrics/path.ts';
 import type { Metrics } from '../metrics/registry.ts';
-import { closeCodes } from '../protocol/errors.ts';
+import { closeCodes, FairleadError } from '../protocol/errors.ts';
 import { BrokerAudit } from './audit.ts';
 import { bounded } from './broker-log.ts';
 import { type ClientCertificates, clientCertificates } from './client-certificates.ts';
@@ -287,7 +287,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   }
 
   let metricsListener: MetricsListener | undefined;
-  const address = await listen(server, settings);
+  const address = await listen(server, settings, options.listenFd);
   try {
     if (typeof options.metrics === 'object') metricsListener = await serveMetrics(options.metrics, figures());
   } catch (error) {
@@ -330,16 +330,23 @@ function createHttpServer(
  */
 const backlog = 4096;
 
-async function listen(server: Server, settings: BrokerSettings): Promise<AddressInfo> {
+async function listen(
+  server: Server,
+  settings: BrokerSettings,
+  fd: number | undefined,
+): Promise<AddressInfo> {
+  const where = fd === undefined ? { host: settings.host, port: settings.port, backlog } : { fd };
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ host: settings.host, port: settings.port, backlog }, () => {
+    server.listen(where, () => {
       server.off('error', reject);
       resolve();
     });
   });
-  // A server that listens on a host and port has an address of this kind.
-  return server.address() as AddressInfo;
+  const address = server.address();
+  if (typeof address === 'object' && address !== null) return address;
+  server.close();
+  throw new FairleadError('ERR_CONFIG', 'the socket that was handed over is none of TCP');
 }
 
 /** The code that `ws` closes with when it finds a peer breaking RFC 6455 or a limit. */

@@ -30,6 +30,7 @@ import {
   liveLogLevel,
 } from './log.ts';
 import { openReverse, type ReverseOptions } from './reverse.ts';
+import { ServiceManager } from './service-manager.ts';
 import { firstSignal, whenHungUp } from './signals.ts';
 import { version } from './version.ts';
 
@@ -121,7 +122,8 @@ async function runAgent(options: AgentCommandOptions, command: Command): Promise
       allow = rules as string[];
     },
   };
-  const told = firstSignal(await whenHungUp(command, live, log)).finally(() => stop.abort());
+  const manager = new ServiceManager(log);
+  const told = firstSignal(await whenHungUp(command, live, log, manager)).finally(() => stop.abort());
   // Before the agent registers: whoever sees the node knows that its ports are open.
   const listeners = await openReverse(options, log);
   const meter = options.metrics === undefined ? undefined : new AgentMetrics(version);
@@ -158,10 +160,12 @@ async function runAgent(options: AgentCommandOptions, command: Command): Promise
     const listen = [...listeners.addresses];
     if (metrics !== undefined) listen.push(formatAddress(metrics.address.address, metrics.address.port));
     log.info({ listen, node: agent.node, instance: agent.instance }, 'ready');
+    manager.ready(`serving the node ${agent.node}`);
     const signal = await told;
     const drainMs = options.drain * 1000;
     const drained = Promise.all([agent.drain(drainMs), listeners.drain(drainMs)]);
     // Once it is so: who reads this line may count on it.
+    manager.stopping();
     log.info({ signal, seconds: options.drain }, 'draining');
     await drained;
   } finally {

@@ -38,6 +38,7 @@ import {
   liveLogLevel,
 } from './log.ts';
 import { type MetricsAddress, parseMetricsAddress } from './metrics-address.ts';
+import { handedOver, ServiceManager } from './service-manager.ts';
 import { firstSignal, whenHungUp } from './signals.ts';
 import { version } from './version.ts';
 
@@ -188,6 +189,7 @@ async function runBroker(options: BrokerCommandOptions, command: Command): Promi
       ? await openCertificate({ cert: options.tlsCert, key: options.tlsKey, ca: options.clientCa }, log)
       : undefined;
   const sources = await authSources(options, log);
+  const manager = new ServiceManager(log);
   const broker = await startWith(sources, options, certificate, log).catch((error: unknown) => {
     // The flags were checked before: what is left is in the files that they name.
     throw error instanceof FairleadError ? new Failure(error.message) : error;
@@ -201,7 +203,9 @@ async function runBroker(options: BrokerCommandOptions, command: Command): Promi
     },
     'ready',
   );
-  const signal = await firstSignal(await whenHungUp(command, liveLogLevel(log), log));
+  manager.ready(`serving at ${broker.url}`);
+  const signal = await firstSignal(await whenHungUp(command, liveLogLevel(log), log, manager));
+  manager.stopping();
   log.info({ signal }, 'draining');
   await broker.drain();
 }
@@ -223,6 +227,7 @@ async function startWith(
   return await startBroker({
     host,
     port,
+    listenFd: handedOver(),
     issuers,
     identify,
     revocations: deny?.revocations,

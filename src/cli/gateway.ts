@@ -28,6 +28,7 @@ import { addE2eDialOptions, type E2eDialFlags, e2eDialing } from './e2e-options.
 import { Failure, UsageError } from './failure.ts';
 import { addTargetOptions, openProxy, type ProxyCommandOptions } from './gateway-proxy.ts';
 import { addLogOption, createLog, type LogOptions, liveLogLevel } from './log.ts';
+import { ServiceManager } from './service-manager.ts';
 import { firstSignal, whenHungUp } from './signals.ts';
 import { version } from './version.ts';
 
@@ -210,7 +211,10 @@ async function runGateway(options: GatewayCommandOptions, command: Command): Pro
     const listen = [...gateway.addresses];
     if (metrics !== undefined) listen.push(formatAddress(metrics.address.address, metrics.address.port));
     log.info({ listen }, 'ready');
-    const signal = await firstSignal(await whenHungUp(command, liveLogLevel(log), log));
+    const manager = new ServiceManager(log);
+    manager.ready(`listening at ${listen.join(', ')}`);
+    const signal = await firstSignal(await whenHungUp(command, liveLogLevel(log), log, manager));
+    manager.stopping();
     log.info({ signal, seconds: options.drain }, 'draining');
     await gateway.drain(options.drain * 1000);
   } finally {

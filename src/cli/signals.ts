@@ -5,6 +5,7 @@ import { constants } from 'node:os';
 import type { Command } from 'commander';
 import type { Logger } from 'pino';
 import type { LiveKeys } from './config/reload.ts';
+import type { ServiceManager } from './service-manager.ts';
 
 const endingSignals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 type EndingSignal = (typeof endingSignals)[number];
@@ -39,9 +40,17 @@ export async function whenHungUp(
   command: Command,
   live: LiveKeys,
   log: Logger,
+  manager: ServiceManager,
 ): Promise<(() => void) | undefined> {
   // Without --config nothing of it is loaded.
   if (command.getOptionValue('config') === undefined) return undefined;
   const { reloader } = await import('./config/reload.ts');
-  return reloader(command, live, log);
+  const reload = reloader(command, live, log);
+  return (
+    reload &&
+    (() => {
+      reload();
+      manager.reloading('config file read again');
+    })
+  );
 }
