@@ -21,6 +21,7 @@ import type { AgentLimits } from './limits.ts';
 import type { Meter } from './meter.ts';
 import type { AgentLog } from './options.ts';
 import type { OwnerRules } from './owner-rules.ts';
+import { targetName } from './socket-rule.ts';
 import type { StatusReport } from './status-report.ts';
 import { dialTarget } from './target.ts';
 
@@ -150,7 +151,7 @@ export class AgentSession implements SessionHost, OutboxSource {
       return;
     }
     const why = 'this agent takes encrypted streams only: dial with --e2e';
-    const target = `${request.host}:${request.port}`;
+    const target = targetName(request);
     this.refused({ stream: stream.id, target, ...markFacts(request) }, new FairleadError('ERR_E2E', why));
     stream.reset('ERR_E2E', why);
   }
@@ -168,7 +169,10 @@ export class AgentSession implements SessionHost, OutboxSource {
     }
     // Somebody between has led it to another node than it was meant for.
     const error = new FairleadError('ERR_E2E', `the dialer means another node than ${this.settings.node}`);
-    this.refused({ stream: stream.id, target: `${host}:${port}`, key, ...markFacts(request) }, error);
+    this.refused(
+      { stream: stream.id, target: targetName({ host, port }), key, ...markFacts(request) },
+      error,
+    );
     stream.reset('ERR_E2E', error.message);
   }
 
@@ -188,7 +192,7 @@ export class AgentSession implements SessionHost, OutboxSource {
     const facts = {
       ...this.facts(stream.id),
       ...(key === undefined ? {} : { key }),
-      target: `${request.host}:${request.port}`,
+      target: targetName(request),
       ...markFacts(request),
     };
     const { meter } = this.settings;

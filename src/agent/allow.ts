@@ -3,6 +3,7 @@
 
 import ipaddr from 'ipaddr.js';
 import { FairleadError } from '../protocol/errors.ts';
+import { fitsSocketRule, isSocketHost, parseSocketRule, type SocketRule } from './socket-rule.ts';
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
 type Range = [Address, number];
@@ -37,15 +38,22 @@ const guarded: readonly Range[] = [
 
 export class AllowList {
   private readonly rules: readonly Rule[];
+  private readonly sockets: readonly SocketRule[];
 
   /**
    * Each text is `HOST:PORT`, `CIDR:PORT`, `[IPV6]:PORT` or `[IPV6/BITS]:PORT`; a host may be `*` or `*.suffix`,
-   * a port a number, `FIRST-LAST` or `*`.
+   * a port a number, `FIRST-LAST` or `*`. Or `unix:/PATH`, where a `*` at the end stands for any name in that directory.
    *
    * @throws FairleadError ERR_CONFIG naming the text and what is wrong with it
    */
   constructor(texts: readonly string[]) {
-    this.rules = texts.map(parseRule);
+    this.rules = texts.filter((text) => !isSocketHost(text)).map(parseRule);
+    this.sockets = texts.filter(isSocketHost).map(parseSocketRule);
+  }
+
+  /** Whether a rule names the UNIX socket at `path`, which is absolute and normal. No rule for hosts does, `*` neither. */
+  allowsSocket(path: string): boolean {
+    return this.sockets.some((rule) => fitsSocketRule(rule, path));
   }
 
   /** Whether the name or address, as it was asked for, is named by a rule. Says nothing about where it leads. */

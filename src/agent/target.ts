@@ -2,11 +2,13 @@
 // that very address, all within one limit. What goes wrong gets the code that the dialer is to see.
 
 import { lookup } from 'node:dns/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { connect, isIP, type OnReadOpts, type Socket } from 'node:net';
 import { withinDeadline } from '../link/deadline.ts';
 import { FairleadError, type WireCode, wireCodes } from '../protocol/errors.ts';
 import type { OpenRequest } from '../protocol/open.ts';
 import { type AllowList, normalName } from './allow.ts';
+import { isSocketHost, socketPathOf } from './socket-rule.ts';
 
 export interface TargetPolicy {
   /** The agent's own node: as a host it means the node itself, at {@link loopback}. */
@@ -57,6 +59,7 @@ async function dialWithin(
   onread: OnReadOpts,
   resolve: Resolve,
 ): Promise<Socket> {
+  if (isSocketHost(request.host)) return await dialSocket(request.host, policy, onread, limit);
   const where = `${request.host}:${request.port}`;
   const { port } = request;
   const host = normalName(request.host);
@@ -70,7 +73,7 @@ async function dialWithin(
   let failure: unknown;
   for (const address of allowed) {
     try {
-      return await connectTo(address, port, onread, limit, where);
+      return await connectTo({ host: address, port }, onread, limit, where);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (failure === undefined || !familyLacking.has(code)) failure = error;
@@ -78,6 +81,33 @@ async function dialWithin(
     }
   }
   throw rethrowable(failure, where);
+}
+
+/** The rules are asked of the name as it was written, and of what it leads to: links do not lead out of them. */
+async function dialSocket(
+  where: string,
+  policy: TargetPolicy,
+  onread: OnReadOpts,
+  limit: AbortSignal,
+): Promise<Socket> {
+  const path = socketPathOf(where);
+  if (path === undefined || !policy.allow.allowsSocket(path)) throw notAllowed(where);
+  if (policy.grants !== undefined && !policy.grants.allowsSocket(path)) throw notGranted(where);
+  const real = await beforeAbort(realpath(path), limit, where).catch(rethrowSocket(where));
+  if (!policy.allow.allowsSocket(real)) throw notAllowed(where);
+  const status = await beforeAbort(stat(real), limit, where).catch(rethrowSocket(where));
+  // A file that is no socket answers ECONNREFUSED, as one that nobody serves does.
+  if (!status.isSocket()) throw new FairleadError('ERR_TARGET_FAILED', `${where} is no socket`);
+  return await connectTo({ path: real }, onread, limit, where).catch(rethrowSocket(where));
+}
+
+/** A socket that is not there is a port that is closed. */
+function rethrowSocket(where: string): (error: unknown) => never {
+  return (error) => {
+    const isAbsent = (error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
+    if (isAbsent) throw new FairleadError('ECONNREFUSED', `connect ENOENT ${where}: there is no such socket`);
+    throw rethrowable(error, where);
+  };
 }
 
 /** Without a look-up where there is nothing to look up: who answers for the node's own name is not DNS's to say. */
@@ -95,8 +125,7 @@ async function addressesOf(
 }
 
 function connectTo(
-  host: string,
-  port: number,
+  target: { readonly host: string; readonly port: number } | { readonly path: string },
   onread: OnReadOpts,
   limit: AbortSignal,
   where: string,
@@ -107,8 +136,7 @@ function connectTo(
       return;
     }
     const socket = connect({
-      host,
-      port,
+      ...target,
       onread,
       allowHalfOpen: true,
       noDelay: true,

@@ -27,8 +27,12 @@ export function parseNode(text: string): string {
   return text;
 }
 
-/** `HOST:PORT` of something to reach. */
+/** A UNIX socket's port: there is none, and this one is sent (docs/protocol.md). */
+const socketPort = 1;
+
+/** `HOST:PORT` of something to reach, or `unix:/PATH`. */
 export function parseTarget(text: string): HostPort {
+  if (text.startsWith('unix:')) return socketTarget(text);
   const parts = splitAddress(text);
   if (parts?.length !== 2) throw new InvalidArgumentError('Write HOST:PORT, such as "127.0.0.1:22".');
   return { host: hostOf(parts[0]), port: portOf(parts[1], 1) };
@@ -43,8 +47,19 @@ export function parseListen(text: string): HostPort {
   return { host: hostOf(parts[0]), port: portOf(parts[1], 0) };
 }
 
-/** `[BIND:]PORT:NODE:HOST:PORT`. */
+function socketTarget(text: string): HostPort {
+  if (!/^unix:\/[^\0]{1,106}$/.test(text))
+    throw new InvalidArgumentError('Write unix:/PATH, absolute, of at most 107 bytes.');
+  return { host: text, port: socketPort };
+}
+
+/** `[BIND:]PORT:NODE:HOST:PORT`, or `[BIND:]PORT:NODE:unix:/PATH`. */
 export function parseForward(text: string): ForwardSpec {
+  const [, before = '', socket] = /^(.*?):(unix:.*)$/.exec(text) ?? [];
+  if (socket !== undefined) {
+    const spec = parseForward(`${before}:localhost:${socketPort}`);
+    return { ...spec, target: socketTarget(socket) };
+  }
   const parts = splitAddress(text) ?? [];
   if (parts.length === 4) parts.unshift('127.0.0.1');
   const [bind, port, node, host, hostPort] = parts;
@@ -75,6 +90,7 @@ export function parseReverse(text: string): ForwardSpec {
 }
 
 export function formatAddress(host: string, port: number): string {
+  if (host.startsWith('unix:')) return host;
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
 }
 

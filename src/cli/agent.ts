@@ -51,7 +51,7 @@ export function addAgentCommand(program: Command): void {
     .requiredOption('--node <name>', 'the name that dialers use', parseNode)
     .requiredOption(
       '--allow <host:port...>',
-      'what dialers may reach, repeatable: HOST:PORT, CIDR:PORT, HOST:FROM-TO, "*" for any host or port; ";sub=NAME" after it: for that principal only; ";key=NAME": for that dialer\'s verified key only (--e2e-peers)',
+      'what dialers may reach, repeatable: HOST:PORT, CIDR:PORT, HOST:FROM-TO, "*" for any host or port; unix:/PATH, "*" at its end for any name; ";sub=NAME" after it: for that principal only; ";key=NAME": for that dialer\'s verified key only (--e2e-peers)',
     )
     .option(
       '--route <name...>',

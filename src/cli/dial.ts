@@ -27,7 +27,7 @@ export function addDialCommand(program: Command): void {
     .command('dial')
     .description('Connects stdin and stdout to a target that the agent of NODE reaches.')
     .argument('<node>', 'whose agent connects', parseNode)
-    .argument('<host:port>', 'what it connects to', parseTarget)
+    .argument('<host:port>', 'what it connects to; or unix:/PATH', parseTarget)
     .option(
       '--progress',
       'say on stderr how it goes, with pipes, too; default: where a file is sent or received',

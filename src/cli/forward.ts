@@ -28,6 +28,7 @@ export function addForwardCommand(program: Command): void {
         '',
         'Examples:',
         '  fairlead forward --broker wss://broker.example.com --token-file me.token 8022:edge-1:127.0.0.1:22',
+        '  fairlead forward 2375:edge-1:unix:/run/docker.sock',
         '  fairlead forward 0.0.0.0:8443:edge-1:10.0.0.5:443 "[::1]:9090:edge-2:[fd00::7]:9090"',
       ].join('\n'),
     );

@@ -40,7 +40,10 @@ export function addTokenCommand(program: Command): void {
       '--dial <patterns...>',
       'a token to dial these nodes: names, "*" for any part between dots, such as "edge-*"',
     )
-    .option('--target <patterns...>', 'with --dial: only these HOST:PORT; without, whatever the agent allows')
+    .option(
+      '--target <patterns...>',
+      'with --dial: only these HOST:PORT or unix:/PATH; without, whatever the agent allows',
+    )
     .option('--subject <name>', 'whom it is for, as logs and agents see it')
     .addOption(
       new Option('--ttl <duration>', 'how long it is good').argParser(parseDuration).default(86_400, '24h'),

@@ -1,0 +1,54 @@
+// UNIX sockets as targets: `unix:/PATH` in the place of a host. Never matched by a rule for hosts and ports: what listens
+// at a path is often worth more than any port.
+
+import { posix } from 'node:path';
+import { FairleadError } from '../protocol/errors.ts';
+
+export interface SocketRule {
+  /** Absolute and normal. */
+  readonly path: string;
+  /** Any name that begins so, in the same directory. */
+  readonly isPrefix: boolean;
+}
+
+/** sockaddr_un has 108 bytes, with a zero at the end. */
+const longestPath = 107;
+
+export function isSocketHost(text: string): boolean {
+  return text.startsWith('unix:');
+}
+
+/** The path, where it is one that means what it says: absolute, without `..`, `//` and the like. */
+export function socketPathOf(text: string): string | undefined {
+  const path = text.slice('unix:'.length);
+  const isGood =
+    posix.isAbsolute(path) &&
+    posix.normalize(path) === path &&
+    !path.endsWith('/') &&
+    Buffer.byteLength(path) <= longestPath &&
+    !path.includes('\0');
+  return isGood ? path : undefined;
+}
+
+/** @throws FairleadError ERR_CONFIG naming the text and what is wrong with it */
+export function parseSocketRule(text: string): SocketRule {
+  const isPrefix = text.endsWith('*');
+  const path = text.slice('unix:'.length, isPrefix ? -1 : undefined);
+  // What is before the star may end in a slash: any socket in that directory.
+  if (socketPathOf(`unix:${path}${isPrefix ? 'x' : ''}`) === undefined || path.includes('*'))
+    throw new FairleadError(
+      'ERR_CONFIG',
+      `"${text.slice(0, 100)}" is no rule for a target: write unix:/PATH, absolute, without "..", with "*" at its end only`,
+    );
+  return { path, isPrefix };
+}
+
+export function fitsSocketRule({ path, isPrefix }: SocketRule, asked: string): boolean {
+  if (!isPrefix) return asked === path;
+  return asked.startsWith(path) && asked.length > path.length && !asked.slice(path.length).includes('/');
+}
+
+/** What was asked for, as people write it. */
+export function targetName({ host, port }: { readonly host: string; readonly port: number }): string {
+  return isSocketHost(host) ? host : `${host}:${port}`;
+}
