@@ -122,7 +122,7 @@ async function runAgent(options: AgentCommandOptions, command: Command): Promise
       allow = rules as string[];
     },
   };
-  const manager = new ServiceManager(log);
+  const manager = new ServiceManager();
   const told = firstSignal(await whenHungUp(command, live, log, manager)).finally(() => stop.abort());
   // Before the agent registers: whoever sees the node knows that its ports are open.
   const listeners = await openReverse(options, log);

@@ -189,7 +189,7 @@ async function runBroker(options: BrokerCommandOptions, command: Command): Promi
       ? await openCertificate({ cert: options.tlsCert, key: options.tlsKey, ca: options.clientCa }, log)
       : undefined;
   const sources = await authSources(options, log);
-  const manager = new ServiceManager(log);
+  const manager = new ServiceManager();
   const broker = await startWith(sources, options, certificate, log).catch((error: unknown) => {
     // The flags were checked before: what is left is in the files that they name.
     throw error instanceof FairleadError ? new Failure(error.message) : error;

@@ -211,7 +211,7 @@ async function runGateway(options: GatewayCommandOptions, command: Command): Pro
     const listen = [...gateway.addresses];
     if (metrics !== undefined) listen.push(formatAddress(metrics.address.address, metrics.address.port));
     log.info({ listen }, 'ready');
-    const manager = new ServiceManager(log);
+    const manager = new ServiceManager();
     manager.ready(`listening at ${listen.join(', ')}`);
     const signal = await firstSignal(await whenHungUp(command, liveLogLevel(log), log, manager));
     manager.stopping();

@@ -2,7 +2,6 @@
 // datagram sockets, so that "systemd-notify" says it. Without systemd, nothing here does anything.
 
 import { execFile } from 'node:child_process';
-import type { Logger } from 'pino';
 import { UsageError } from './failure.ts';
 
 /** sd_listen_fds(3): the first descriptor that is handed over. */
@@ -14,14 +13,12 @@ const longestMs = 1000;
 type Environment = Readonly<Record<string, string | undefined>>;
 
 export class ServiceManager {
-  private readonly log: Logger;
   private readonly isThere: boolean;
   private watchdog: NodeJS.Timeout | undefined;
   /** One message after the other. */
   private said: Promise<void> = Promise.resolve();
 
-  constructor(log: Logger, env: Environment = process.env) {
-    this.log = log;
+  constructor(env: Environment = process.env) {
     this.isThere = (env.NOTIFY_SOCKET ?? '') !== '';
     const limitMs = watchdogMs(env);
     if (!this.isThere || limitMs === undefined) return;
@@ -62,15 +59,8 @@ export class ServiceManager {
   private tell(lines: readonly string[]): Promise<void> {
     return new Promise((resolve) => {
       // It waits until systemd has seen it: who had ended by then would be a stranger.
-      execFile('systemd-notify', [`--pid=${process.pid}`, ...lines], { timeout: longestMs }, (error) => {
-        // SIGTERM is ours, after that time: the message itself went out at once.
-        if (error !== null && error.killed !== true)
-          this.log.warn(
-            { event: 'notify-failed', error: error.message },
-            'systemd cannot be told how it goes',
-          );
-        resolve();
-      });
+      // Where it cannot be told, systemd itself says so: the unit's start, or its watchdog, runs out of time.
+      execFile('systemd-notify', [`--pid=${process.pid}`, ...lines], { timeout: longestMs }, () => resolve());
     });
   }
 }
