@@ -14,6 +14,7 @@ import type { MemoryBudget } from '../protocol/memory-budget.ts';
 import { microseconds } from '../protocol/open.ts';
 import { type OpenRequest, Session, type SessionHost } from '../protocol/session.ts';
 import type { Stream, TargetStream } from '../protocol/stream.ts';
+import type { DialTracer } from '../tracing/dial-tracer.ts';
 import { AllowList } from './allow.ts';
 import { DialPacer } from './dial-pacer.ts';
 import { HeldData } from './held-data.ts';
@@ -36,6 +37,7 @@ export interface SessionSettings {
   /** Shared by all sessions. */
   readonly memory: MemoryBudget;
   readonly meter: Meter;
+  readonly tracer: DialTracer;
   readonly report: StatusReport;
   /** Shared by all sessions; absent: streams cannot be encrypted. */
   readonly e2e?: E2eAcceptor | undefined;
@@ -188,7 +190,7 @@ export class AgentSession implements SessionHost, OutboxSource {
   }
 
   private async dial(stream: TargetStream, request: OpenRequest, { key }: Asker): Promise<void> {
-    const { node, log, dialTimeoutMs } = this.settings;
+    const { node, log, dialTimeoutMs, tracer } = this.settings;
     const facts = {
       ...this.facts(stream.id),
       ...(key === undefined ? {} : { key }),
@@ -209,12 +211,16 @@ export class AgentSession implements SessionHost, OutboxSource {
     }
     gone = new AbortController();
     const dialledAtMs = performance.now();
+    const { host, port, id, traceparent } = request;
+    const about = { host, port, node, id, session: formatSession(this.id) };
+    const span = tracer.begin('agent dial', 'server', traceparent, about);
     const reader = new SpliceReader();
     try {
       const policy = { node, allow: this.allowFor(key), grants: this.grants };
       const socket = await dialTarget(request, policy, dialTimeoutMs, reader.onread, gone.signal);
       // What ends it from here on is the splice's to hear; and this is no more than memory.
       gone = undefined;
+      span.end(stream.live ? undefined : 'ERR_ABORTED');
       if (!stream.live) {
         socket.destroy();
         meter.dialled('ERR_ABORTED', seconds());
@@ -260,6 +266,7 @@ export class AgentSession implements SessionHost, OutboxSource {
       const failure =
         error instanceof FairleadError ? error : new FairleadError('ERR_TARGET_FAILED', String(error));
       const code = wireCodeOf(failure, 'ERR_TARGET_FAILED');
+      span.end(code);
       meter.dialled(code, seconds());
       // What an encrypted stream is about is nobody's business between: the reason names its target.
       this.settings.report.failed(code, key === undefined ? failure.message : '');

@@ -22,6 +22,7 @@ import { FairleadError } from '../protocol/errors.ts';
 import { Fifo } from '../protocol/fifo.ts';
 import { frameTypes } from '../protocol/frame.ts';
 import { MemoryBudget } from '../protocol/memory-budget.ts';
+import { noTracer } from '../tracing/dial-tracer.ts';
 import { AgentSession, type SessionSettings } from './agent-session.ts';
 import { noMeter } from './meter.ts';
 import { type AgentLog, type AgentOptions, agentDefaults, limitsOf, noAudit, silentLog } from './options.ts';
@@ -106,6 +107,7 @@ class RunningAgent implements Agent {
       limits,
       memory: this.memory,
       meter: options.meter ?? noMeter,
+      tracer: options.tracer ?? noTracer,
       report: this.report,
       e2e: options.e2e === undefined ? undefined : new E2eAcceptor(options.e2e),
     };

@@ -4,6 +4,7 @@ import type { E2eAgentOptions } from '../e2e/options.ts';
 import type { AuditLog } from '../files/audit-log.ts';
 import type { BrokerAccess } from '../link/broker-access.ts';
 import { FairleadError } from '../protocol/errors.ts';
+import type { DialTracer } from '../tracing/dial-tracer.ts';
 import { type AgentLimits, agentLimits } from './limits.ts';
 import type { Meter } from './meter.ts';
 
@@ -39,6 +40,8 @@ export interface AgentOptions extends BrokerAccess, Partial<AgentLimits> {
   readonly e2e?: E2eAgentOptions | undefined;
   /** Counts what happens. Default: nobody. */
   readonly meter?: Meter;
+  /** Tells a collector of dials. Default: nobody. */
+  readonly tracer?: DialTracer;
   /** Gives up waiting for the first link. */
   readonly signal?: AbortSignal;
 }

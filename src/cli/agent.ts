@@ -32,6 +32,7 @@ import {
 import { openReverse, type ReverseOptions } from './reverse.ts';
 import { ServiceManager } from './service-manager.ts';
 import { firstSignal, whenHungUp } from './signals.ts';
+import { openTracing } from './tracing.ts';
 import { version } from './version.ts';
 
 interface AgentCommandOptions extends ReverseOptions, AuditOptions, LogOptions, Partial<AgentLimits> {
@@ -112,6 +113,7 @@ async function runAgent(options: AgentCommandOptions, command: Command): Promise
   const access = await brokerAccess(options, log);
   const e2e = await e2eServing(options, log);
   const audit = options.auditLog === undefined ? undefined : openAuditFile(options.auditLog, log);
+  const tracing = await openTracing('fairlead-agent');
   const stop = new AbortController();
   let serving: Agent | undefined;
   let { allow } = options;
@@ -140,6 +142,7 @@ async function runAgent(options: AgentCommandOptions, command: Command): Promise
       allow: options.allow,
       version,
       log,
+      tracer: tracing.tracer,
       signal: stop.signal,
       ...limitsGiven(agentLimits, options),
       ...(meter === undefined ? {} : { meter }),
@@ -159,16 +162,16 @@ async function runAgent(options: AgentCommandOptions, command: Command): Promise
     meter?.watch(agent);
     const listen = [...listeners.addresses];
     if (metrics !== undefined) listen.push(formatAddress(metrics.address.address, metrics.address.port));
-    log.info({ listen, node: agent.node, instance: agent.instance }, 'ready');
+    log.info({ event: 'ready', listen, node: agent.node, instance: agent.instance }, 'ready');
     manager.ready(`serving the node ${agent.node}`);
     const signal = await told;
     const drainMs = options.drain * 1000;
     const drained = Promise.all([agent.drain(drainMs), listeners.drain(drainMs)]);
     // Once it is so: who reads this line may count on it.
     manager.stopping();
-    log.info({ signal, seconds: options.drain }, 'draining');
+    log.info({ event: 'stopping', signal, seconds: options.drain }, 'draining');
     await drained;
   } finally {
-    await Promise.all([listeners.close(), metrics?.close()]);
+    await Promise.all([listeners.close(), metrics?.close(), tracing.close()]);
   }
 }

@@ -196,6 +196,7 @@ async function runBroker(options: BrokerCommandOptions, command: Command): Promi
   });
   log.info(
     {
+      event: 'ready',
       listen: [broker.address, ...(broker.metricsAddress === undefined ? [] : [broker.metricsAddress])].map(
         ({ address, port }) => formatAddress(address, port),
       ),
@@ -206,7 +207,7 @@ async function runBroker(options: BrokerCommandOptions, command: Command): Promi
   manager.ready(`serving at ${broker.url}`);
   const signal = await firstSignal(await whenHungUp(command, liveLogLevel(log), log, manager));
   manager.stopping();
-  log.info({ signal }, 'draining');
+  log.info({ event: 'stopping', signal }, 'draining');
   await broker.drain();
 }
 

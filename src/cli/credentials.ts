@@ -164,5 +164,8 @@ function checkBrokerUrl(text: string): void {
 export async function warnIfWorldReadable(file: string, log: Logger): Promise<void> {
   const { mode } = await stat(file);
   if ((mode & 0o004) !== 0)
-    log.warn({ file }, `every user of this machine can read this file: chmod 600 ${file}`);
+    log.warn(
+      { event: 'file-exposed', path: file },
+      `every user of this machine can read this file: chmod 600 ${file}`,
+    );
 }

@@ -9,6 +9,7 @@ import { finished, pipeline } from 'node:stream/promises';
 import { isatty } from 'node:tty';
 import type { Command } from 'commander';
 import { connect, type StreamSocket } from '../client/index.ts';
+import { errorTypeOf } from '../tracing/dial-tracer.ts';
 import { type HostPort, parseNode, parseTarget } from './address.ts';
 import { addBrokerOptions, type BrokerOptions, brokerAccess } from './credentials.ts';
 import { addE2eDialOptions, type E2eDialFlags, e2eDialing } from './e2e-options.ts';
@@ -16,6 +17,7 @@ import { exitCodes } from './failure.ts';
 import { addLogOption, createLog, type LogOptions } from './log.ts';
 import { endsOfProcess, showsProgress, sizeOf, startProgress } from './progress.ts';
 import { exitCodeOfSignal, firstSignal } from './signals.ts';
+import { openTracing } from './tracing.ts';
 
 interface DialOptions extends BrokerOptions, E2eDialFlags, LogOptions {
   /** Undefined: where it is of use. */
@@ -56,8 +58,17 @@ async function dial(node: string, target: HostPort, options: DialOptions): Promi
   const { e2e } = await e2eDialing(options, log);
   // One dial is all there will be: nothing is to be made ready for the next.
   const broker = connect({ ...(await brokerAccess(options, log)), e2e: e2e && { ...e2e, spareStreams: 0 } });
+  const tracing = await openTracing('fairlead');
+  const span = tracing.tracer.begin('dial', 'client', undefined, { ...target, node, id: undefined });
   try {
-    const socket = broker.dialStream({ node, ...target, allowHalfOpen: true });
+    const { traceparent } = span;
+    const socket = broker.dialStream({ node, ...target, traceparent, allowHalfOpen: true });
+    socket.once('connect', () => span.end(undefined)).once('error', (error) => span.end(errorTypeOf(error)));
+    const { requestId: request, sessionId: session } = socket;
+    log.debug(
+      { event: 'dialling', request, session, node, target: `${target.host}:${target.port}` },
+      'dialling',
+    );
     const signal = await Promise.race([exchange(socket, options.progress), firstSignal()]);
     if (signal !== undefined) {
       socket.destroy();
@@ -65,6 +76,7 @@ async function dial(node: string, target: HostPort, options: DialOptions): Promi
     }
   } finally {
     await broker.close();
+    await tracing.close();
     // A terminal or a pipe that nobody ends would keep the process.
     process.stdin.destroy();
   }

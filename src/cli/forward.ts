@@ -43,9 +43,9 @@ async function forward(specs: ForwardSpec[], options: ForwardOptions): Promise<v
   const listeners: LocalListener[] = [];
   try {
     for (const spec of specs) listeners.push(await listenLocally(broker, spec, log));
-    log.info({ listen: listeners.map((listener) => listener.address) }, 'ready');
+    log.info({ event: 'ready', listen: listeners.map((listener) => listener.address) }, 'ready');
     const signal = await firstSignal();
-    log.info({ signal }, 'closing');
+    log.info({ event: 'stopping', signal }, 'closing');
   } finally {
     await Promise.all(listeners.map((listener) => listener.close()));
     await broker.close();

@@ -30,6 +30,7 @@ import { addTargetOptions, openProxy, type ProxyCommandOptions } from './gateway
 import { addLogOption, createLog, type LogOptions, liveLogLevel } from './log.ts';
 import { ServiceManager } from './service-manager.ts';
 import { firstSignal, whenHungUp } from './signals.ts';
+import { openTracing } from './tracing.ts';
 import { version } from './version.ts';
 
 interface GatewayCommandOptions extends BrokerOptions, E2eDialFlags, LogOptions, ProxyCommandOptions {
@@ -183,6 +184,7 @@ async function runGateway(options: GatewayCommandOptions, command: Command): Pro
   const access = await brokerAccess(options, log);
   const proxy = await openProxy(options, access, log);
   const meter = options.metrics && new GatewayMetrics(version);
+  const tracing = await openTracing('fairlead-gateway');
   const broker = connect({ ...access, meter, ...(await e2eDialing(options, log)), dialTimeoutMs });
   let metrics: MetricsListener | undefined;
   try {
@@ -204,18 +206,19 @@ async function runGateway(options: GatewayCommandOptions, command: Command): Pro
       maxConnections,
       log,
       meter,
+      tracer: tracing.tracer,
     }).catch((error: unknown) => {
       // The flags were checked before: what is left is the state of the machine.
       throw error instanceof FairleadError ? new Failure(error.message) : error;
     });
     const listen = [...gateway.addresses];
     if (metrics !== undefined) listen.push(formatAddress(metrics.address.address, metrics.address.port));
-    log.info({ listen }, 'ready');
+    log.info({ event: 'ready', listen }, 'ready');
     const manager = new ServiceManager();
     manager.ready(`listening at ${listen.join(', ')}`);
     const signal = await firstSignal(await whenHungUp(command, liveLogLevel(log), log, manager));
     manager.stopping();
-    log.info({ signal, seconds: options.drain }, 'draining');
+    log.info({ event: 'stopping', signal, seconds: options.drain }, 'draining');
     await gateway.drain(options.drain * 1000);
   } finally {
     certificate?.close();
@@ -223,6 +226,7 @@ async function runGateway(options: GatewayCommandOptions, command: Command): Pro
     proxy?.credentials.close();
     await metrics?.close();
     await broker.close();
+    await tracing.close();
   }
 }
 

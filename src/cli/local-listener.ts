@@ -3,6 +3,7 @@
 
 import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { nanoid } from 'nanoid';
 import type { Logger } from 'pino';
 import type { BrokerClient } from '../client/index.ts';
 import { adoptSocket } from '../link/adopted-socket.ts';
@@ -45,14 +46,15 @@ export async function listenLocally(
 ): Promise<LocalListener> {
   const open = new Set<Socket>();
   const facts = { node: spec.node, target: formatAddress(spec.target.host, spec.target.port) };
-  const events: SpliceEvents = {
+  const eventsOf = (request: string): SpliceEvents => ({
     // A local program that hangs up is everyday; what the far end says is news.
     ended(error) {
+      const said = { ...facts, request, error: error?.message };
       if (error instanceof FairleadError)
-        log.warn({ ...facts, code: error.code, err: error.message }, 'connection failed');
-      else if (error !== undefined) log.debug({ ...facts, err: error.message }, 'connection broken');
+        log.warn({ event: 'forward-failed', ...said, code: error.code }, 'connection failed');
+      else if (error !== undefined) log.debug({ event: 'forward-broken', ...said }, 'connection broken');
     },
-  };
+  });
   let isClosed = false;
   let allEnded = (): void => {};
   const ended = new Promise<void>((resolve) => {
@@ -72,10 +74,14 @@ export async function listenLocally(
       open.delete(local);
       endIfDone();
     });
-    const splice = new Splice(local, adopted === undefined ? new AcceptedReader(local) : reader, events);
+    const id = nanoid();
+
+    const events = eventsOf(id);
+    const from = adopted === undefined ? new AcceptedReader(local) : reader;
+    const splice = new Splice(local, from, events);
     try {
       // Optimistic: what the local program says first travels with the request to connect.
-      splice.join(broker.openStream(spec.node, spec.target, splice));
+      splice.join(broker.openStream(spec.node, { ...spec.target, id }, splice));
     } catch (error) {
       resetSocket(local);
       events.ended(error instanceof Error ? error : new Error(String(error)));

@@ -4,6 +4,7 @@
 import { type Command, Option } from 'commander';
 import pino, { type DestinationStream, type Logger } from 'pino';
 import { printableFields } from '../files/printable.ts';
+import { toggleLevelOnSignal } from './log-level.ts';
 
 const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 type Level = (typeof levels)[number];
@@ -34,7 +35,7 @@ export async function createLog(options: LogOptions): Promise<Logger> {
   const destination = process.stderr.isTTY
     ? await prettyDestination()
     : unstoppable(pino.destination({ dest: 2, sync: true, maxLength: maxWaitingBytes }));
-  return pino(
+  const log = pino(
     {
       level: options.logLevel,
       base: null,
@@ -43,6 +44,8 @@ export async function createLog(options: LogOptions): Promise<Logger> {
     },
     destination,
   );
+  toggleLevelOnSignal(log);
+  return log;
 }
 
 /** For the config file's key of that name, where it is read again. */

@@ -89,6 +89,7 @@ async function tour(options: LogOptions): Promise<void> {
 
     log.info(
       {
+        event: 'ready',
         listen: [formatAddress(broker.address.address, broker.address.port), forward.address, gatewayAddress],
         node,
         tokenFile,
