@@ -43,7 +43,8 @@ export function startTracing(service: string, version: string): RunningTracer {
       begin(title, kind, traceparent, { host, port, node, id, session }) {
         const attributes = {
           'server.address': host,
-          'server.port': port,
+          // A UNIX socket has none.
+          ...(port === 0 ? {} : { 'server.port': port }),
           ...(node === undefined ? {} : { 'fairlead.node': node }),
           ...(id === undefined ? {} : { 'fairlead.request': id }),
           ...(session === undefined ? {} : { 'fairlead.session': session }),
