@@ -23,7 +23,13 @@ export function markdownFiles(pattern: RegExp): [name: string, text: string][] {
 }
 
 export function pagesOf(pattern: RegExp): NamedPage[] {
-  return markdownFiles(pattern).map(([name, text]) => ({ name, page: readPage(text) }));
+  return markdownFiles(pattern).map(([name, text]) => {
+    try {
+      return { name, page: readPage(text) };
+    } catch (cause) {
+      throw new Error(`${name}: ${(cause as Error).message}`, { cause });
+    }
+  });
 }
 
 export function testPages(pages: readonly NamedPage[]): void {
