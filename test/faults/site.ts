@@ -14,6 +14,8 @@ export const brokerPort = 8080;
 const targetPort = 9000;
 const forwardPort = 2000;
 
+const signals = ['SIGINT', 'SIGTERM'] as const;
+
 export interface SiteOptions {
   readonly streams: number;
   /** Where agent and dialer look for the broker. Default: plain, at the hub's address. */
@@ -44,6 +46,10 @@ export class Site implements AsyncDisposable {
   private answers: Interface | undefined;
   private readonly cleanup: (() => unknown)[] = [];
 
+  private readonly stop = (): void => {
+    void this[Symbol.asyncDispose]().finally(() => process.exit(1));
+  };
+
   private constructor(hub: Namespace, edge: Namespace, path: EmulatedPath) {
     this.hub = hub;
     this.edge = edge;
@@ -54,6 +60,8 @@ export class Site implements AsyncDisposable {
   static async build(seed: number): Promise<Site> {
     const [hub, edge] = [new Namespace('hub'), new Namespace('edge')];
     const site = new Site(hub, edge, await EmulatedPath.between(hub, edge, { delayMs: 2 }, { seed }));
+    // Told to stop, it leaves no host, no disk and no process behind.
+    for (const signal of signals) process.once(signal, site.stop);
     const { rig } = site;
     rig.write('secret', 'a secret of the tests, long enough for HS256\n');
     rig.write('agent.token', await rig.token('--agent', 'edge-1'));
@@ -184,6 +192,7 @@ export class Site implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const signal of signals) process.off(signal, this.stop);
     // Stopped processes take their end all the same: it is SIGKILL.
     await this.rig[Symbol.asyncDispose]();
     for (const undo of this.cleanup.reverse()) await undo();
