@@ -32,7 +32,7 @@ test('the tarball holds programs, types and documents: no tests, no sources, not
   const known = [
     /^(package\.json|README\.md|CHANGELOG\.md|LICENSE)$/,
     /^bin\/fairlead$/,
-    /^docs\/[\w/-]+\.(md|png|json)$/,
+    /^docs\/[\w/.-]+\.(md|png|json)$/,
     /^dist\/browser\/fairlead\.js(\.licenses\.txt)?$/,
     /^dist\/src\/[\w/-]+\.(d\.ts|js)$/,
     // The status page is one document in one module; what it was made of stays at home.
