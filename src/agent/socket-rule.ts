@@ -1,7 +1,7 @@
 // UNIX sockets as targets: `unix:/PATH` in the place of a host. Never matched by a rule for hosts and ports: what listens
 // at a path is often worth more than any port.
 
-import { posix } from 'node:path';
+import { isSocketPath } from '../link/socket-path.ts';
 import { FairleadError } from '../protocol/errors.ts';
 
 export interface SocketRule {
@@ -11,9 +11,6 @@ export interface SocketRule {
   readonly isPrefix: boolean;
 }
 
-/** sockaddr_un has 108 bytes, with a zero at the end. */
-const longestPath = 107;
-
 export function isSocketHost(text: string): boolean {
   return text.startsWith('unix:');
 }
@@ -21,13 +18,7 @@ export function isSocketHost(text: string): boolean {
 /** The path, where it is one that means what it says: absolute, without `..`, `//` and the like. */
 export function socketPathOf(text: string): string | undefined {
   const path = text.slice('unix:'.length);
-  const isGood =
-    posix.isAbsolute(path) &&
-    posix.normalize(path) === path &&
-    !path.endsWith('/') &&
-    Buffer.byteLength(path) <= longestPath &&
-    !path.includes('\0');
-  return isGood ? path : undefined;
+  return isSocketPath(path) ? path : undefined;
 }
 
 /** @throws FairleadError ERR_CONFIG naming the text and what is wrong with it */

@@ -4,6 +4,7 @@
 import { isIPv6 } from 'node:net';
 import { InvalidArgumentError } from 'commander';
 import { isHost } from '../link/host.ts';
+import { socketPort } from '../link/socket-path.ts';
 
 export interface HostPort {
   readonly host: string;
@@ -26,9 +27,6 @@ export function parseNode(text: string): string {
     );
   return text;
 }
-
-/** A UNIX socket's port: there is none, and this one is sent (docs/protocol.md). */
-const socketPort = 1;
 
 /** `HOST:PORT` of something to reach, or `unix:/PATH`. */
 export function parseTarget(text: string): HostPort {

@@ -50,6 +50,7 @@ export interface BrokerClient extends AsyncDisposable {
    *   ETIMEDOUT, ERR_ABORTED, …
    * @example
    * const socket = await broker.dial({ node: 'edge-1', host: '127.0.0.1', port: 22 });
+   * const docker = await broker.dial({ node: 'edge-1', path: '/run/docker.sock' });
    */
   dial(options: DialOptions): Promise<StreamSocket>;
   /**

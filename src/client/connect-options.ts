@@ -4,6 +4,7 @@ import { nanoid } from 'nanoid';
 import * as z from 'zod';
 import { type E2eDialerOptions, e2eDialerSchema } from '../e2e/options.ts';
 import type { BrokerAccess, ClientCertificate } from '../link/broker-access.ts';
+import { isSocketPath, socketPort } from '../link/socket-path.ts';
 import { requestIdPattern, traceparentPattern } from '../protocol/dial-mark.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import type { ClientMeter } from './meter.ts';
@@ -27,14 +28,30 @@ export interface ConnectOptions extends BrokerAccess {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What to connect to, and by whose agent. */
-export interface DialOptions {
-  /** Name of the node whose agent connects. */
-  readonly node: string;
+/** A target with a port. */
+export interface TcpTarget {
   /** Host name or address of the target, as the agent sees it. */
   readonly host: string;
   /** 1 to 65,535. */
   readonly port: number;
+  readonly path?: undefined;
+}
+
+/** A UNIX socket. */
+export interface SocketTarget {
+  /** Where it is on the node: absolute, without `..`, at most 107 bytes. */
+  readonly path: string;
+  readonly host?: undefined;
+  readonly port?: undefined;
+}
+
+/** What to connect to, and by whose agent. */
+export type DialOptions = DialManner & (TcpTarget | SocketTarget);
+
+/** All of a dial but its target. */
+export interface DialManner {
+  /** Name of the node whose agent connects. */
+  readonly node: string;
   /** Gives the dial up when aborted; no effect once it is connected. */
   readonly signal?: AbortSignal | undefined;
   /** Longest that the dial takes, in ms. Default: the connection's `dialTimeoutMs`. */
@@ -112,15 +129,33 @@ const nodeSchema = z
     'lower-case letters, digits, ".", "_" and "-", at most 253',
   );
 
-const dialSchema = z.object({
+const dialFields = z.object({
   node: nodeSchema,
-  host: z.string().min(1).max(255),
-  port: z.int().min(1).max(65_535),
+  host: z.string().min(1).max(255).optional(),
+  port: z.int().min(1).max(65_535).optional(),
+  path: z
+    .string()
+    .refine(isSocketPath, 'an absolute path of a UNIX socket, without "..", at most 107 bytes')
+    .optional(),
   signal: z.instanceof(AbortSignal).optional(),
   timeoutMs: z.number().min(1).max(dayMs).optional(),
   allowHalfOpen: z.boolean().default(false),
   requestId: z.string().regex(requestIdPattern, '1 to 64 of A-Z a-z 0-9 _ -').default(nanoid),
   traceparent: z.string().regex(traceparentPattern, 'as W3C Trace Context has it, version 00').optional(),
+});
+
+const dialSchema = dialFields.transform(({ host, port, path, ...manner }, context) => {
+  if (path !== undefined && host === undefined && port === undefined)
+    return { ...manner, host: `unix:${path}`, port: socketPort };
+  if (path === undefined && host !== undefined && port !== undefined) return { ...manner, host, port };
+  const [option, message] =
+    path !== undefined
+      ? ['path', 'is for a UNIX socket, which has no host and no port: give it or them, not both']
+      : host === undefined
+        ? ['host', 'a host and a port, or the path of a UNIX socket, must say what to connect to']
+        : ['port', 'must be there, since there is a host'];
+  context.issues.push({ code: 'custom', input: host, path: [option], message });
+  return z.NEVER;
 });
 
 export type DialSettings = z.infer<typeof dialSchema>;
@@ -135,7 +170,7 @@ export function parseDial(options: DialOptions): DialSettings {
   return parse(dialSchema, options, 'dial');
 }
 
-const pingSchema = dialSchema.pick({ node: true, signal: true, timeoutMs: true });
+const pingSchema = dialFields.pick({ node: true, signal: true, timeoutMs: true });
 
 /** @throws FairleadError ERR_CONFIG that names the option */
 export function parsePing(node: string, options: PingOptions): z.infer<typeof pingSchema> {

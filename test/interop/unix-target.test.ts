@@ -1,9 +1,10 @@
 // UNIX sockets behind a node: only what the owner named, and what links lead to, is reached.
 
-import { mkdirSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import { AllowList } from '../../src/agent/allow.ts';
+import { connect } from '../../src/client/index.ts';
 import { Network, Rig } from '../rig/rig.ts';
 import { connectTo } from '../rig/targets.ts';
 
@@ -64,6 +65,47 @@ test('a socket that is named is reached by dial and by forward, and no other is'
   let back = '';
   for await (const chunk of socket) back += chunk;
   expect(back).toBe('forwarded');
+});
+
+test('a program names a socket by its path, encrypted or not, and is told where what it names is no target', async () => {
+  await using rig = new Rig();
+  const path = rig.path('app.sock');
+  const server = createServer((socket) => void socket.pipe(socket));
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  rig.defer(() => server.close());
+  const pins: string[] = [];
+  for (const name of ['agent.pem', 'dialer.pem']) {
+    const args = ['keys', '--e2e', '--json', '--key-file', rig.path(name)];
+    pins.push(JSON.parse((await rig.run(rig.fairleadPath, args)).stdout.toString()).pin);
+  }
+  const network = await Network.start(rig, `unix:${path}`, [
+    ...['--e2e-key', rig.path('agent.pem'), '--e2e-peers', rig.write('dialers', `${pins[1]} program\n`)],
+  ]);
+  const access = { url: network.url, token: network.dialToken };
+  const e2e = { key: readFileSync(rig.path('dialer.pem'), 'utf8'), peers: `${pins[0]} edge-*\n` };
+  await using plain = connect(access);
+  await using sealed = connect({ ...access, e2e });
+  for (const broker of [plain, sealed]) {
+    const socket = await broker.dial({ node: 'edge-1', path });
+    let back = '';
+    socket.end('by its path');
+    for await (const chunk of socket) back += chunk;
+    expect(back).toBe('by its path');
+  }
+  const node = 'edge-1';
+  for (const [options, says] of [
+    [{ node }, 'option "host": a host and a port, or the path of a UNIX socket'],
+    [{ node, host: 'localhost' }, 'option "port": must be there'],
+    [{ node, path, host: 'localhost', port: 1 }, 'option "path": is for a UNIX socket, which has no host'],
+    [{ node, path, port: 1 }, 'option "path": is for a UNIX socket, which has no host'],
+    [{ node, path: 'app.sock' }, 'option "path": an absolute path'],
+    [{ node, path: '/run/../app.sock' }, 'option "path": an absolute path'],
+    [{ node, path: `/${'x'.repeat(107)}` }, 'option "path": an absolute path'],
+  ] as const)
+    await expect(plain.dial(options as never)).rejects.toMatchObject({
+      code: 'ERR_CONFIG',
+      message: expect.stringContaining(says),
+    });
 });
 
 test.each([

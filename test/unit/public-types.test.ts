@@ -24,6 +24,9 @@ test('dial answers what any program takes that takes a Duplex', () => {
   expectTypeOf<{ node: string; host: string; port: number }>().toExtend<client.DialOptions>();
   expectTypeOf<{ node: string; host: string; port: string }>().not.toExtend<client.DialOptions>();
   expectTypeOf<{ host: string; port: number }>().not.toExtend<client.DialOptions>();
+  expectTypeOf<{ node: string; path: string }>().toExtend<client.DialOptions>();
+  expectTypeOf<{ node: string; path: string; port: number }>().not.toExtend<client.DialOptions>();
+  expectTypeOf<{ node: string }>().not.toExtend<client.DialOptions>();
 });
 
 test('the client is closed by `await using`', () => {
