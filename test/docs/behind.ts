@@ -50,6 +50,7 @@ const parts: Readonly<Record<string, Start>> = {
     });
   },
   web: (port = '') => listen(createServer(hello), port),
+  socket: (path = '') => new Promise<void>((resolve) => createServer(hello).listen(path, resolve)),
   https: (port = '') => {
     const tls = { cert: readFileSync(issued.cert), key: readFileSync(issued.key) };
     return listen(createTlsServer(tls, hello), port);

@@ -7,7 +7,13 @@ for name in "$@"; do
   unit=/etc/systemd/system/$name.service
   command=$(sed -n 's/^ExecStart=//p' "$unit")
   (
+    export CREDENTIALS_DIRECTORY=/run/credentials/$name
+    mkdir -p "$CREDENTIALS_DIRECTORY"
+    for credential in $(sed -n 's/^LoadCredential=//p' "$unit"); do
+      cp "${credential#*:}" "$CREDENTIALS_DIRECTORY/${credential%%:*}"
+    done
     for setting in $(sed -n 's/^Environment=//p' "$unit"); do export "$setting"; done
-    eval "${command//%H/$(hostname)}"
+    command=${command//%H/$(hostname)}
+    eval "${command/#\/usr\/bin\/fairlead/fairlead}"
   ) || exit
 done
