@@ -7,6 +7,7 @@ import type { Command } from 'commander';
 import { clientConfigPath } from './config/config-path.ts';
 import { ConfiguredCommand } from './configured-command.ts';
 import { describe, exitCodeOf, exitCodes } from './failure.ts';
+import { print } from './print.ts';
 import { version } from './version.ts';
 
 export function newProgram(name: string): ConfiguredCommand {
@@ -18,7 +19,7 @@ export function newProgram(name: string): ConfiguredCommand {
       .showSuggestionAfterError()
       .exitOverride()
       // Errors are printed below, in one place and in one line.
-      .configureOutput({ outputError: () => {} })
+      .configureOutput({ outputError: () => {}, writeOut: print })
   );
 }
 

@@ -267,3 +267,11 @@ test('the environment stands in for flags, and a flag wins over it', async () =>
   const wrong = await run(['nodes'], { ...environment, FAIRLEAD_TOKEN_FILE: 'nope' });
   expect(wrong.stderr).toContain('no file nope');
 });
+
+test('who stops reading a help hears nothing of it', async () => {
+  const child = spawn(process.execPath, [fairlead, '--help'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  child.stdout.destroy();
+  const code = new Promise((resolve) => child.once('close', resolve));
+  expect(await text(child.stderr)).toBe('');
+  expect(await code).toBe(1);
+});
