@@ -2,17 +2,23 @@
 // a port follows it: without them "::1:22" has two readings.
 
 import { isIPv6 } from 'node:net';
+import { resolve } from 'node:path';
 import { InvalidArgumentError } from 'commander';
 import { isHost } from '../link/host.ts';
-import { socketPort } from '../link/socket-path.ts';
+import { longestSocketPath, socketPort } from '../link/socket-path.ts';
 
 export interface HostPort {
   readonly host: string;
   readonly port: number;
 }
 
+/** Where a UNIX socket is to be made: absolute. */
+export interface SocketPath {
+  readonly path: string;
+}
+
 export interface ForwardSpec {
-  readonly bind: HostPort;
+  readonly bind: HostPort | SocketPath;
   readonly node: string;
   readonly target: HostPort;
 }
@@ -51,8 +57,19 @@ function socketTarget(text: string): HostPort {
   return { host: text, port: socketPort };
 }
 
-/** `[BIND:]PORT:NODE:HOST:PORT`, or `[BIND:]PORT:NODE:unix:/PATH`. */
+/** `unix:PATH` to listen at. */
+export function parseSocketListen(text: string): SocketPath {
+  // The file is removed by its path when the process ends, wherever it is then.
+  const path = resolve(text.slice('unix:'.length));
+  if (text === 'unix:' || text.includes('\0') || Buffer.byteLength(path) > longestSocketPath)
+    throw new InvalidArgumentError(`Write unix:PATH, with a path of at most ${longestSocketPath} bytes.`);
+  return { path };
+}
+
+/** `[BIND:]PORT:NODE:HOST:PORT`, or `[BIND:]PORT:NODE:unix:/PATH`; or `unix:PATH` in the place of `[BIND:]PORT`. */
 export function parseForward(text: string): ForwardSpec {
+  const [, local, far = ''] = /^(unix:[^:]*):(.*)$/s.exec(text) ?? [];
+  if (local !== undefined) return { ...parseForwardSocket(far), bind: parseSocketListen(local) };
   const [, before = '', socket] = /^(.*?):(unix:.*)$/.exec(text) ?? [];
   if (socket !== undefined) {
     const spec = parseForward(`${before}:localhost:${socketPort}`);
@@ -70,6 +87,16 @@ export function parseForward(text: string): ForwardSpec {
     node: parseNode(node),
     target: { host: hostOf(host), port: portOf(hostPort, 1) },
   };
+}
+
+/** `NODE:HOST:PORT` or `NODE:unix:/PATH`, behind a local UNIX socket. */
+function parseForwardSocket(text: string): Omit<ForwardSpec, 'bind'> {
+  const colon = text.indexOf(':');
+  if (colon < 1)
+    throw new InvalidArgumentError(
+      'Write unix:PATH:NODE:HOST:PORT, such as "unix:db.sock:edge-1:127.0.0.1:5432"; the path has no colon.',
+    );
+  return { node: parseNode(text.slice(0, colon)), target: parseTarget(text.slice(colon + 1)) };
 }
 
 /** `[BIND:]PORT=NODE:HOST:PORT`, as an agent's listeners are written. */

@@ -1,4 +1,4 @@
-// `fairlead forward`: local TCP ports, each connection a stream to a target behind a node.
+// `fairlead forward`: local TCP ports and UNIX sockets, each connection a stream to a target behind a node.
 
 import type { Command } from 'commander';
 import { connect } from '../client/index.ts';
@@ -14,7 +14,9 @@ interface ForwardOptions extends BrokerOptions, E2eDialFlags, LogOptions {}
 export function addForwardCommand(program: Command): void {
   const command = program
     .command('forward')
-    .description('Listens on local ports; each connection goes to a target that the agent of NODE reaches.')
+    .description(
+      'Listens on local ports or UNIX sockets; each connection goes to a target that the agent of NODE reaches.',
+    )
     .argument(
       '<[bind:]port:node:host:port...>',
       'what to listen on (port 0 picks a free one) and where it leads',
@@ -24,11 +26,13 @@ export function addForwardCommand(program: Command): void {
       'after',
       [
         '',
-        'Without a bind address it listens on 127.0.0.1, for this machine only.',
+        'Without a bind address it listens on 127.0.0.1, for this machine only. With unix:PATH in the place of the port it',
+        'listens at a UNIX socket, for you only.',
         '',
         'Examples:',
         '  fairlead forward --broker wss://broker.example.com --token-file me.token 8022:edge-1:127.0.0.1:22',
         '  fairlead forward 2375:edge-1:unix:/run/docker.sock',
+        '  fairlead forward unix:docker.sock:edge-1:unix:/run/docker.sock',
         '  fairlead forward 0.0.0.0:8443:edge-1:10.0.0.5:443 "[::1]:9090:edge-2:[fd00::7]:9090"',
       ].join('\n'),
     );

@@ -1,6 +1,5 @@
 // `fairlead gateway`: what tools that cannot link the SDK connect to: HTTP CONNECT, SOCKS5, proxy paths.
 
-import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Logger } from 'pino';
 import { connect } from '../client/index.ts';
@@ -12,7 +11,6 @@ import {
   type GatewayAddress,
   GatewayMetrics,
   gatewayDefaults,
-  longestSocketPath,
   parseCredentials,
   startGateway,
 } from '../gateway/index.ts';
@@ -20,7 +18,7 @@ import { credentialEndsAt } from '../link/credential-expiry.ts';
 import { tellCredentialExpiry, tellExpiry } from '../metrics/expiry.ts';
 import { type MetricsListener, serveMetrics } from '../metrics/listener.ts';
 import { FairleadError } from '../protocol/errors.ts';
-import { formatAddress, type HostPort, parseListen } from './address.ts';
+import { formatAddress, type HostPort, parseListen, parseSocketListen } from './address.ts';
 import { openCertificate } from './certificate.ts';
 import { addBrokerOptions, type BrokerOptions, brokerAccess, warnIfWorldReadable } from './credentials.ts';
 import { parseSeconds } from './duration.ts';
@@ -143,11 +141,7 @@ function parseGatewayAddress(text: string): GatewayAddress {
     }
     return address;
   }
-  // The file is removed by its path when the process ends, wherever it is then.
-  const path = resolve(text.slice(5));
-  if (text.length === 5 || Buffer.byteLength(path) > longestSocketPath)
-    throw new InvalidArgumentError(`Write unix:PATH, with a path of at most ${longestSocketPath} bytes.`);
-  return { kind: 'unix', path };
+  return { kind: 'unix', ...parseSocketListen(text) };
 }
 
 function parseTimeout(text: string): number {

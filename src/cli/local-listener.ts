@@ -1,4 +1,4 @@
-// A TCP listener whose connections each become a stream to one target behind a node.
+// A local listener, TCP or a UNIX socket, whose connections each become a stream to one target behind a node.
 // A connection that fails resets its own local socket and touches no other.
 
 import { createServer, type Server, type Socket } from 'node:net';
@@ -9,14 +9,14 @@ import type { BrokerClient } from '../client/index.ts';
 import { adoptSocket } from '../link/adopted-socket.ts';
 import { resetSocket } from '../link/reset-socket.ts';
 import { Splice, type SpliceEvents, SpliceReader } from '../link/splice.ts';
+import { listenAtPath } from '../link/unix-socket.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import type { ByteStream } from '../protocol/stream.ts';
-import { type ForwardSpec, formatAddress, type HostPort } from './address.ts';
+import { type ForwardSpec, formatAddress, type HostPort, type SocketPath } from './address.ts';
 
 export interface LocalListener {
-  /** The bound address, the port that was picked included. */
+  /** The bound address, the port that was picked included; `unix:PATH` of a socket. */
   readonly address: string;
-  readonly port: number;
   /** Takes no more connections; resolves when those that are open have ended, or after `timeoutMs`. */
   drain(timeoutMs: number): Promise<void>;
   /** Takes no more connections; resolves when those that are open have ended or were reset. */
@@ -38,7 +38,12 @@ class AcceptedReader extends SpliceReader {
   }
 }
 
-/** @throws the system's error where the address cannot be bound */
+/** Who runs the forward may connect, and nobody else: a port of loopback would let every user of the machine. */
+const socketMode = 0o600;
+/** Node's own for TCP. */
+const backlog = 511;
+
+/** @throws the system's error where the address cannot be bound; ERR_CONFIG where a path cannot */
 export async function listenLocally(
   broker: BrokerClient,
   spec: ForwardSpec,
@@ -91,12 +96,9 @@ export async function listenLocally(
     isClosed = true;
     endIfDone();
   });
-  await listen(server, spec.bind);
-  const bound = server.address();
-  if (bound === null || typeof bound === 'string') throw new Error('a TCP listener without an address');
+  const address = await listen(server, spec.bind);
   return {
-    address: formatAddress(bound.address, bound.port),
-    port: bound.port,
+    address,
     async drain(timeoutMs) {
       server.close();
       const late = new AbortController();
@@ -112,7 +114,19 @@ export async function listenLocally(
   };
 }
 
-function listen(server: Server, bind: HostPort): Promise<void> {
+/** Answers what was bound. */
+async function listen(server: Server, bind: HostPort | SocketPath): Promise<string> {
+  if ('path' in bind) {
+    await listenAtPath(server, { ...bind, mode: socketMode }, backlog);
+    return `unix:${bind.path}`;
+  }
+  await listenAtPort(server, bind);
+  const bound = server.address();
+  if (bound === null || typeof bound === 'string') throw new Error('a TCP listener without an address');
+  return formatAddress(bound.address, bound.port);
+}
+
+function listenAtPort(server: Server, bind: HostPort): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host: bind.host, port: bind.port }, () => {

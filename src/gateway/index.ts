@@ -1,5 +1,6 @@
 // The public surface of the gateway.
 
+export { longestSocketPath } from '../link/socket-path.ts';
 export { type Credentials, parseCredentials } from './credentials.ts';
 export { type Gateway, startGateway } from './gateway.ts';
 export { type GatewayOptions, gatewayDefaults } from './gateway-options.ts';
@@ -8,4 +9,3 @@ export { GatewayMetrics } from './metrics.ts';
 export type { ProxyOptions } from './proxy/proxy-paths.ts';
 export { checkTargetFiles, followTargetCredentials } from './proxy/target-credentials.ts';
 export type { GatewayTarget, TargetDialer } from './target-dialer.ts';
-export { longestSocketPath } from './unix-socket.ts';

@@ -6,13 +6,13 @@ import { createServer, isIPv6, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { type FollowedCertificate, tlsServerDefaults } from '../files/followed-certificate.ts';
 import { isLoopback } from '../link/loopback.ts';
+import { listenAtPath } from '../link/unix-socket.ts';
 import { FairleadError } from '../protocol/errors.ts';
 import type { Connections } from './connections.ts';
 import type { Front } from './front.ts';
 import type { GatewayLog } from './gateway-log.ts';
 import { refusal } from './http-answer.ts';
 import { refused } from './outcome.ts';
-import { listenAtPath } from './unix-socket.ts';
 
 /** Where a gateway listens, and who can connect there. */
 export type GatewayAddress =
@@ -45,6 +45,8 @@ const mostTurnedAway = 10_000;
  * again by itself, and one at a UNIX socket has EAGAIN.
  */
 const backlog = 4_096;
+/** The owner and the group may connect: kube-apiserver's user is often another one. */
+const socketMode = 0o660;
 const socketOptions = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay };
 
 export interface ListenerOptions {
@@ -90,7 +92,7 @@ export async function openListener(
   server.maxConnections = connections.max + mostTurnedAway;
   let bound: string;
   if (address.kind === 'unix') {
-    await listenAtPath(server, address.path, backlog);
+    await listenAtPath(server, { path: address.path, mode: socketMode }, backlog);
     bound = `unix:${address.path}`;
   } else {
     bound = await listen(server, address.host, address.port);

@@ -3,7 +3,7 @@
 import { posix } from 'node:path';
 
 /** sockaddr_un has 108 bytes, with a zero at the end. */
-const longestPath = 107;
+export const longestSocketPath = 107;
 
 /** A UNIX socket's port: there is none, and this one is sent (docs/protocol.md). */
 export const socketPort = 1;
@@ -14,7 +14,7 @@ export function isSocketPath(path: string): boolean {
     posix.isAbsolute(path) &&
     posix.normalize(path) === path &&
     !path.endsWith('/') &&
-    Buffer.byteLength(path) <= longestPath &&
+    Buffer.byteLength(path) <= longestSocketPath &&
     !path.includes('\0')
   );
 }

@@ -135,6 +135,13 @@ const dialling: readonly CliRow[] = [
       ['8022:edge-1:a:0', '1 to 65535'],
       ['a b:8022:edge-1:a:22', 'neither a host name'],
       ['1:2:3:4:5:6', '[BIND:]PORT'],
+      ['unix:a.sock', '[BIND:]PORT'],
+      ['unix:a.sock:edge-1', 'unix:PATH:NODE:HOST:PORT'],
+      ['unix::edge-1:a:22', 'with a path of at most 107 bytes'],
+      [`unix:/${'x'.repeat(107)}:edge-1:a:22`, 'with a path of at most 107 bytes'],
+      ['unix:a.sock:8022:edge-1:a:22', 'HOST:PORT'],
+      ['unix:a.sock:Edge:a:22', 'lower-case'],
+      ['unix:a.sock:edge-1:unix:relative', 'unix:/PATH, absolute'],
     ] as const
   ).map(([spec, says]) => ({
     name: `forward with "${spec}"`,

@@ -1,5 +1,6 @@
 // Addresses as people write them.
 
+import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { formatAddress, parseForward, parseListen, parseTarget } from '../../src/cli/address.ts';
 import { parseDuration, parseSeconds } from '../../src/cli/duration.ts';
@@ -48,6 +49,16 @@ test('a forward is a local address, a node and a target', () => {
     bind: { host: '::1', port: 0 },
     node: 'edge-1',
     target: { host: 'fd00::7', port: 443 },
+  });
+  expect(parseForward('unix:/run/web.sock:edge-1:10.0.0.5:443')).toEqual({
+    bind: { path: '/run/web.sock' },
+    node: 'edge-1',
+    target,
+  });
+  expect(parseForward('unix:here.sock:edge-1:unix:/run/there.sock')).toEqual({
+    bind: { path: resolve('here.sock') },
+    node: 'edge-1',
+    target: { host: 'unix:/run/there.sock', port: 1 },
   });
   expect(() => parseForward('8443:EDGE:10.0.0.5:443')).toThrow();
   expect(() => parseForward('8443:edge-1:10.0.0.5')).toThrow();

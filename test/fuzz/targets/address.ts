@@ -1,6 +1,7 @@
 // Addresses and durations of the command line, and the authority of a CONNECT: taken whole or refused, and what is
 // taken is something that a socket can be connected to.
 
+import { isAbsolute } from 'node:path';
 import { InvalidArgumentError } from 'commander';
 import { parseForward, parseListen, parseNode, parseTarget } from '../../../src/cli/address.ts';
 import { parseDuration, parseSeconds } from '../../../src/cli/duration.ts';
@@ -24,13 +25,20 @@ function checkAddress(address: { host: string; port: number } | undefined, lowes
   promise(/^[\w.:%-]+$/.test(host), 'a host has no other characters');
 }
 
+function checkTarget(target: { host: string; port: number } | undefined): void {
+  if (target?.host.startsWith('unix:/') === true) promise(!target.host.includes('\0'), 'a path is one');
+  else checkAddress(target, 1);
+}
+
 export function fuzz(data: Buffer): void {
   const text = data.toString('utf8').slice(0, 1000);
-  checkAddress(taken(parseTarget, text), 1);
+  checkTarget(taken(parseTarget, text));
   checkAddress(taken(parseListen, text), 0);
   const forward = taken(parseForward, text);
-  checkAddress(forward?.bind, 0);
-  checkAddress(forward?.target, 1);
+  const bind = forward?.bind;
+  if (bind === undefined || !('path' in bind)) checkAddress(bind, 0);
+  else promise(isAbsolute(bind.path) && !bind.path.includes('\0'), 'a path can be listened at');
+  checkTarget(forward?.target);
   const node = taken(parseNode, text);
   promise(node === undefined || node === text, 'a node is taken as it is');
   const seconds = taken(parseDuration, text) ?? taken(parseSeconds, text) ?? 0;

@@ -5,12 +5,6 @@ import { lstat, unlink } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 import { FairleadError } from '../protocol/errors.ts';
 
-/** The owner and the group may connect: kube-apiserver's user is often another one. */
-const mode = 0o660;
-
-/** sockaddr_un has 108 bytes, with a zero at the end. */
-export const longestSocketPath = 107;
-
 /**
  * Removes a socket that nobody serves any more.
  *
@@ -50,13 +44,24 @@ function probe(path: string): Promise<string> {
   });
 }
 
+/** Whom the file lets connect. */
+export interface SocketFile {
+  readonly path: string;
+  /** Permissions, such as 0o600 for its owner alone. */
+  readonly mode: number;
+}
+
 /**
- * Listens at `path`, which is cleared before. Closing the server removes the file, and so does the end of the process,
+ * Listens at a path, which is cleared before. Closing the server removes the file, and so does the end of the process,
  * short of SIGKILL.
  *
  * @throws as {@link clearSocketPath}, and ERR_CONFIG where it cannot be bound
  */
-export async function listenAtPath(server: Server, path: string, backlog: number): Promise<void> {
+export async function listenAtPath(
+  server: Server,
+  { path, mode }: SocketFile,
+  backlog: number,
+): Promise<void> {
   await clearSocketPath(path);
   await new Promise<void>((resolve, reject) => {
     // A directory that is missing is EACCES to libuv.
