@@ -21,8 +21,17 @@ export interface KeeperHandler {
   drained(): void;
 }
 
-const backoff = new ExponentialBackoff({
+/** A broker that is restarted is back in seconds: its peers are with it within 2 s of that … */
+const soon = new ExponentialBackoff({
   initialDelay: 250,
+  maxDelay: 2000,
+  exponent: 2,
+  generator: fullJitterGenerator,
+});
+/** … and one that has been away for so long, in ms, is not asked by thousands of them every second. */
+const longAwayMs = 30_000;
+const patient = new ExponentialBackoff({
+  initialDelay: 4000,
   maxDelay: 15_000,
   exponent: 2,
   generator: fullJitterGenerator,
@@ -43,6 +52,9 @@ export class LinkKeeper {
   private forget: (() => void) | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private delay: IBackoff<number> | undefined;
+  /** When there was a link last, or the first was asked for. */
+  private awaySinceMs = 0;
+  private isLongAway = false;
   private closed = false;
   private attempt = 0;
 
@@ -66,6 +78,7 @@ export class LinkKeeper {
   start(): void {
     if (this.closed || this.next !== undefined) return;
     this.forget ??= this.listen();
+    this.awaySinceMs = performance.now();
     this.connect();
   }
 
@@ -126,6 +139,7 @@ export class LinkKeeper {
     if (link === this.next) this.next = undefined;
     else if (link === this.current) {
       this.current = undefined;
+      this.awaySinceMs = performance.now();
       this.renewal.end();
       this.certificates?.end();
     } else return;
@@ -155,7 +169,10 @@ export class LinkKeeper {
 
   private retry(): void {
     if (this.closed || this.timer !== undefined) return;
-    this.delay = this.delay?.next(0) ?? backoff.next();
+    const isLongAway = performance.now() - this.awaySinceMs >= longAwayMs;
+    if (isLongAway !== this.isLongAway) this.delay = undefined;
+    this.isLongAway = isLongAway;
+    this.delay = this.delay?.next(0) ?? (isLongAway ? patient : soon).next();
     this.timer = setTimeout(() => this.connect(), this.delay.duration);
   }
 
