@@ -204,7 +204,7 @@ test('what cannot be reached is a line in the log and a reset connection, and to
   ] as const) {
     expect(await fateOf(local)).toBe('ECONNRESET');
     const [line] = await node.said(new RegExp(`^\\{.*"code":"${code}".*"connection failed".*$`, 'm'));
-    expect(JSON.parse(line)).toMatchObject({ level: 40, target, err: expect.stringMatching(/\w+ \w+/) });
+    expect(JSON.parse(line)).toMatchObject({ level: 40, target, error: expect.stringMatching(/\w+ \w+/) });
   }
   expect((await rig.run('curl', curl(rig, good, '/'))).code).toBe(0);
 });
