@@ -5,6 +5,7 @@
 import { FairleadError } from '../protocol/errors.ts';
 import { matchesPrincipal } from '../protocol/pattern.ts';
 import { AllowList } from './allow.ts';
+import { isSocketHost, refuseForeignSocket } from './socket-rule.ts';
 
 interface OwnerRule {
   /** As {@link AllowList} takes it. */
@@ -20,9 +21,11 @@ export class OwnerRules {
   private everybody = new AllowList([]);
   /** Another one whenever the rules are others. */
   version = 0;
+  private readonly platform: NodeJS.Platform;
 
   /** @throws FairleadError ERR_CONFIG naming the text and what is wrong with it */
-  constructor(texts: readonly string[]) {
+  constructor(texts: readonly string[], platform: NodeJS.Platform = process.platform) {
+    this.platform = platform;
     this.replace(texts);
   }
 
@@ -35,6 +38,8 @@ export class OwnerRules {
     const rules = texts.map(parseRule);
     // All of them, so that a mistake is found now and not when its principal comes.
     new AllowList(rules.map(({ target }) => target));
+    for (const { target } of rules.filter(({ target }) => isSocketHost(target)))
+      refuseForeignSocket(target, this.platform);
     this.rules = rules;
     this.everybody = this.listFor(isForEverybody);
     this.version += 1;

@@ -1,7 +1,7 @@
 // UNIX sockets as targets: `unix:/PATH` in the place of a host. Never matched by a rule for hosts and ports: what listens
 // at a path is often worth more than any port.
 
-import { isSocketPath } from '../link/socket-path.ts';
+import { foreignPath, isSocketPath } from '../link/socket-path.ts';
 import { FairleadError } from '../protocol/errors.ts';
 
 export interface SocketRule {
@@ -29,9 +29,17 @@ export function parseSocketRule(text: string): SocketRule {
   if (socketPathOf(`unix:${path}${isPrefix ? 'x' : ''}`) === undefined || path.includes('*'))
     throw new FairleadError(
       'ERR_CONFIG',
-      `"${text.slice(0, 100)}" is no rule for a target: write unix:/PATH, absolute, without "..", with "*" at its end only`,
+      `"${text.slice(0, 100)}" is no rule for a target: write unix:/PATH (on Windows unix:\\\\.\\pipe\\NAME), absolute, without "..", with "*" at its end only`,
     );
   return { path, isPrefix };
+}
+
+/** @throws FairleadError ERR_CONFIG for a rule that this machine could have no socket for */
+export function refuseForeignSocket(rule: string, platform: NodeJS.Platform): void {
+  // A star at the end of a pipe's rule stands for a name, which no platform minds.
+  const wrong = foreignPath(rule.slice('unix:'.length).replace(/\*$/, 'x'), platform);
+  if (wrong !== undefined)
+    throw new FairleadError('ERR_CONFIG', `"${rule.slice(0, 100)}" is no rule for a target here: ${wrong}`);
 }
 
 export function fitsSocketRule({ path, isPrefix }: SocketRule, asked: string): boolean {

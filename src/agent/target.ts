@@ -5,6 +5,7 @@ import { lookup } from 'node:dns/promises';
 import { realpath, stat } from 'node:fs/promises';
 import { connect, isIP, type OnReadOpts, type Socket } from 'node:net';
 import { withinDeadline } from '../link/deadline.ts';
+import { isPipePath } from '../link/socket-path.ts';
 import { FairleadError, type WireCode, wireCodes } from '../protocol/errors.ts';
 import type { OpenRequest } from '../protocol/open.ts';
 import { type AllowList, normalName } from './allow.ts';
@@ -93,6 +94,8 @@ async function dialSocket(
   const path = socketPathOf(where);
   if (path === undefined || !policy.allow.allowsSocket(path)) throw notAllowed(where);
   if (policy.grants !== undefined && !policy.grants.allowsSocket(path)) throw notGranted(where);
+  // A pipe leads nowhere else, and is looked at by opening it.
+  if (isPipePath(path)) return await connectTo({ path }, onread, limit, where).catch(rethrowSocket(where));
   const real = await beforeAbort(realpath(path), limit, where).catch(rethrowSocket(where));
   if (!policy.allow.allowsSocket(real)) throw notAllowed(where);
   const status = await beforeAbort(stat(real), limit, where).catch(rethrowSocket(where));

@@ -5,7 +5,7 @@ import { isIPv6 } from 'node:net';
 import { resolve } from 'node:path';
 import { InvalidArgumentError } from 'commander';
 import { isHost } from '../link/host.ts';
-import { longestSocketPath, socketPort } from '../link/socket-path.ts';
+import { foreignPath, isPipePath, longestSocketPath, socketPort } from '../link/socket-path.ts';
 
 export interface HostPort {
   readonly host: string;
@@ -52,15 +52,22 @@ export function parseListen(text: string): HostPort {
 }
 
 function socketTarget(text: string): HostPort {
-  if (!/^unix:\/[^\0]{1,106}$/.test(text))
-    throw new InvalidArgumentError('Write unix:/PATH, absolute, of at most 107 bytes.');
+  if (!/^unix:\/[^\0]{1,106}$/.test(text) && !isPipePath(text.slice('unix:'.length)))
+    throw new InvalidArgumentError(
+      String.raw`Write unix:/PATH, absolute, of at most 107 bytes; for a node with Windows unix:\\.\pipe\NAME.`,
+    );
   return { host: text, port: socketPort };
 }
 
-/** `unix:PATH` to listen at. */
-export function parseSocketListen(text: string): SocketPath {
+/** `unix:PATH` to listen at; on Windows `unix:\\.\pipe\NAME`. */
+export function parseSocketListen(text: string, platform: NodeJS.Platform = process.platform): SocketPath {
+  const written = text.slice('unix:'.length);
+  const foreign = foreignPath(written, platform);
+  if (foreign !== undefined)
+    throw new InvalidArgumentError(`"${written}" cannot be listened at: ${foreign}.`);
+  if (isPipePath(written)) return { path: written };
   // The file is removed by its path when the process ends, wherever it is then.
-  const path = resolve(text.slice('unix:'.length));
+  const path = resolve(written);
   if (text === 'unix:' || text.includes('\0') || Buffer.byteLength(path) > longestSocketPath)
     throw new InvalidArgumentError(`Write unix:PATH, with a path of at most ${longestSocketPath} bytes.`);
   return { path };

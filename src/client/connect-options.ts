@@ -37,9 +37,9 @@ export interface TcpTarget {
   readonly path?: undefined;
 }
 
-/** A UNIX socket. */
+/** A UNIX socket, or a named pipe of a node with Windows. */
 export interface SocketTarget {
-  /** Where it is on the node: absolute, without `..`, at most 107 bytes. */
+  /** Where it is on the node: absolute, without `..`, at most 107 bytes; or `\\.\pipe\NAME`. */
   readonly path: string;
   readonly host?: undefined;
   readonly port?: undefined;

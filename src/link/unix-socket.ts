@@ -1,9 +1,10 @@
-// The file of a UNIX socket. Must never take over one that somebody serves, nor remove what is not a socket.
+// The file of a UNIX socket, or a named pipe on Windows. Must never take over one that somebody serves, nor remove what is not a socket.
 
 import { chmodSync, lstatSync, rmSync } from 'node:fs';
 import { lstat, unlink } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 import { FairleadError } from '../protocol/errors.ts';
+import { isPipePath } from './socket-path.ts';
 
 /**
  * Removes a socket that nobody serves any more.
@@ -62,6 +63,11 @@ export async function listenAtPath(
   { path, mode }: SocketFile,
   backlog: number,
 ): Promise<void> {
+  // A pipe is no file: it goes with whoever serves it, and has no mode.
+  if (isPipePath(path)) {
+    await listenAtPipe(server, path, backlog);
+    return;
+  }
   await clearSocketPath(path);
   await new Promise<void>((resolve, reject) => {
     // A directory that is missing is EACCES to libuv.
@@ -92,4 +98,21 @@ export async function listenAtPath(
   };
   process.on('exit', remove);
   server.once('close', () => process.off('exit', remove));
+}
+
+function listenAtPipe(server: Server, path: string, backlog: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const refused = (cause: NodeJS.ErrnoException): void => {
+      const why =
+        cause.code === 'EADDRINUSE'
+          ? 'another process serves it: stop it or choose another name'
+          : cause.message;
+      reject(new FairleadError('ERR_CONFIG', `cannot listen at ${path}: ${why}`, { cause }));
+    };
+    server.once('error', refused);
+    server.listen({ path, backlog }, () => {
+      server.off('error', refused);
+      resolve();
+    });
+  });
 }

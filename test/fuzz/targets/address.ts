@@ -26,7 +26,7 @@ function checkAddress(address: { host: string; port: number } | undefined, lowes
 }
 
 function checkTarget(target: { host: string; port: number } | undefined): void {
-  if (target?.host.startsWith('unix:/') === true) promise(!target.host.includes('\0'), 'a path is one');
+  if (target?.host.startsWith('unix:') === true) promise(!target.host.includes('\0'), 'a path is one');
   else checkAddress(target, 1);
 }
 
