@@ -33,7 +33,9 @@ const reasons = {
     docker === 'docker' && rest.every((word) => !word.startsWith('--broker')),
   /** It is about the machine's own services, of which a test has none. */
   services: ([program, verb]) =>
-    (program === 'systemctl' && /^(restart|reload|status)$/.test(verb ?? '')) || program === 'journalctl',
+    (program === 'systemctl' && /^(restart|reload|status)$/.test(verb ?? '')) ||
+    (program === 'launchctl' && /^(bootstrap|bootout|kill|print)$/.test(verb ?? '')) ||
+    program === 'journalctl',
 } as const satisfies Record<string, Check>;
 
 export type Reason = keyof typeof reasons;
