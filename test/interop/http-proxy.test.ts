@@ -1,6 +1,8 @@
 // Through an HTTP proxy to the broker, with a real one: agent, dial, client requests and keys; what goes wrong is told.
 
-import { createServer, type Server, type Socket } from 'node:net';
+import { readFileSync } from 'node:fs';
+import { connect as connectTcp, createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connect } from '../../src/client/index.ts';
 import { Authority } from '../rig/certificates.ts';
@@ -59,6 +61,36 @@ test('a user and password out of a file let agent, dial and list through, and sh
   expect(proxy.requests()).toHaveLength(3);
   expect(network.agent.log).toMatch('"proxy-chosen"');
   expect(network.agent.log).not.toMatch('streng');
+});
+
+test('a proxy with TLS is verified by --proxy-ca, and by nothing of the broker’s', async () => {
+  const authority = await Authority.create(rig, 'of-the-proxy');
+  const other = await Authority.create(rig, 'another');
+  const shown = await authority.issue('tls-proxy', { san: 'IP:127.0.0.1' });
+  const files = { cert: readFileSync(shown.cert), key: readFileSync(shown.key) };
+  const front = createTlsServer(files, (near) => {
+    const far = connectTcp(proxy.port, '127.0.0.1').on('error', () => near.destroy());
+    near
+      .on('error', () => far.destroy())
+      .pipe(far)
+      .pipe(near);
+  });
+  await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve));
+  rig.defer(() => front.close());
+  const url = `https://127.0.0.1:${(front.address() as { port: number }).port}`;
+  const auth = ['--proxy-auth-file', rig.write('tls-proxy.auth', 'anna:streng-geheim\n')];
+  const before = proxy.requests().length;
+  const listed = await nodes(url, {}, ...auth, '--proxy-ca', authority.cert);
+  expect(listed).toMatchObject({ code: 0, stdout: expect.stringContaining('edge-1') });
+  expect(proxy.requests()).toHaveLength(before + 1);
+  const wrong = [['--proxy-ca', other.cert], [], ['--ca', authority.cert]];
+  for (const flags of wrong) {
+    const refused = await nodes(url, {}, ...auth, ...flags);
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/proxy.*certificate/s) });
+    expect(refused.stderr).not.toContain('streng');
+  }
+  // Before it is known who it is, it is asked nothing.
+  expect(proxy.requests()).toHaveLength(before + 1);
 });
 
 test('a password in the URL is taken, too, by the client library as well', async () => {
