@@ -27,9 +27,18 @@ export function newProgram(name: string): ConfiguredCommand {
 function mayBeConfigured(args: readonly string[]): boolean {
   return (
     args.some((arg) => /^--config(=|$)/.test(arg)) ||
-    existsSync(clientConfigPath().path) ||
+    isThere(clientConfigPath().path) ||
     'FAIRLEAD_CONFIG' in process.env
   );
+}
+
+/** Under Node's permission model a file that may not be read is as good as none. */
+function isThere(path: string): boolean {
+  try {
+    return existsSync(path);
+  } catch {
+    return false;
+  }
 }
 
 /** `args` as after the program's name. `help` is what shows how it is used: named after a mistake in them. */
