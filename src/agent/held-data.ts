@@ -1,5 +1,6 @@
 // What a dialer sends before its target is connected, bounded by the first credit, and passed on in order after.
 
+import { unpinned } from '../link/unpinned.ts';
 import type { FairleadError } from '../protocol/errors.ts';
 import type { StreamHandler } from '../protocol/stream.ts';
 
@@ -14,7 +15,7 @@ export class HeldData implements StreamHandler {
   }
 
   data(chunk: Uint8Array): void {
-    this.chunks.push(chunk);
+    this.chunks.push(unpinned(chunk));
   }
 
   end(): void {

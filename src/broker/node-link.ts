@@ -3,6 +3,7 @@
 
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
+import { unpinned } from '../link/unpinned.ts';
 import { closeReason } from './close-reason.ts';
 import type { BrokerLink, LinkTag, Observed } from './link.ts';
 import type { Ledger } from './pressure.ts';
@@ -34,7 +35,8 @@ export class NodeLink implements BrokerLink {
 
   send(data: Uint8Array): void {
     if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
-    this.#webSocket.send(data, sendOptions);
+    const waits = this.#webSocket.bufferedAmount > 0;
+    this.#webSocket.send(waits ? unpinned(data) : data, sendOptions);
     const buffered = this.#webSocket.bufferedAmount;
     if (buffered === this.#toldBytes) return;
     this.#ledger.changed(buffered - this.#toldBytes);

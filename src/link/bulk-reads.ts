@@ -5,9 +5,9 @@
 import type { OnReadOpts } from 'node:net';
 import { quietRoom, worthRoomBytes } from './quiet-room.ts';
 
-const bulkBytes = 262_144;
-/** Least room that bulk is read into: more than the largest message that bulk is sent in. */
-const leastRoomBytes = 131_072;
+const bulkBytes = 131_072;
+/** Least room that bulk is read into: what the largest message that bulk is sent in takes. */
+const leastRoomBytes = 65_536;
 /** So many small reads in a row, and it is quiet. */
 const quietAfterReads = 4;
 

@@ -2,6 +2,8 @@
 // Must never hold more memory than about twice the bytes that it counts: a peer that sends a byte a frame
 // must not make us keep a whole message for each.
 
+import { unpinned } from './unpinned.ts';
+
 /** A chunk under this size is copied: as a view it would keep the message that it came in alive. */
 const copyBelowBytes = 4096;
 const blockBytes = 16_384;
@@ -22,7 +24,8 @@ export class InboundQueue {
     this.#bytes += chunk.length;
     if (chunk.length >= copyBelowBytes) {
       this.#closeBlock();
-      this.#chunks.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length));
+      const kept = unpinned(chunk);
+      this.#chunks.push(Buffer.from(kept.buffer, kept.byteOffset, kept.length));
       return;
     }
     if (this.#block === undefined || this.#blockUsed + chunk.length > this.#block.length) {

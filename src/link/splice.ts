@@ -8,6 +8,7 @@ import { returnSegment, takeSegment } from '../protocol/segment-pool.ts';
 import type { ByteStream, StreamHandler } from '../protocol/stream.ts';
 import { quietRoom, worthRoomBytes } from './quiet-room.ts';
 import { resetSocket } from './reset-socket.ts';
+import { unpinned } from './unpinned.ts';
 
 /**
  * The reading side of a socket. It must be given to the socket as its `onread` when it is made; bytes that come
@@ -82,7 +83,7 @@ export class Splice implements StreamHandler {
 
   data(chunk: Uint8Array): void {
     this.unconsumed += chunk.length;
-    this.socket.write(chunk);
+    this.socket.write(this.socket.writableLength > 0 ? unpinned(chunk) : chunk);
     this.settle();
   }
 

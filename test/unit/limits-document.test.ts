@@ -1,9 +1,9 @@
-// docs/security.md and docs/metrics.md say what the code does: every limit with its flag and default, every figure.
+// docs/security.md says what the code does: every limit with its flag and default.
 
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { AgentMetrics, agentLimits } from '../../src/agent/index.ts';
-import { brokerLimits, startBroker } from '../../src/broker/index.ts';
+import { agentLimits } from '../../src/agent/index.ts';
+import { brokerLimits } from '../../src/broker/index.ts';
 
 const document = (name: string) => readFileSync(new URL(`../../docs/${name}`, import.meta.url), 'utf8');
 const security = document('security.md');
@@ -35,25 +35,3 @@ test.each(Object.entries(agentLimits))(
     expect(rowOf(agentTable, name)).toContain(`| ${written(name, standard)} |`);
   },
 );
-
-const namesIn = (text: string) =>
-  [...text.matchAll(/^# TYPE (fairlead_\w+)/gm)]
-    .map(([, name = '']) => name)
-    .filter((name) => name !== 'fairlead_build_info')
-    .sort();
-const namesOf = (section: string) =>
-  [...section.matchAll(/^\| `(fairlead_\w+)`/gm)].map(([, name = '']) => name).sort();
-const [, brokerFigures = '', agentFigures = ''] = document('metrics.md').split(/^## /m);
-
-test('every figure of a broker is documented, and no other', async () => {
-  const secret = 'a secret for tests, long enough to sign with';
-  const broker = await startBroker({ secret, port: 0 });
-  const { address, port } = broker.address;
-  const text = await (await fetch(`http://${address}:${port}/metrics`)).text();
-  await broker.close();
-  expect(namesOf(brokerFigures)).toEqual(namesIn(text));
-});
-
-test('every figure of an agent is documented, and no other', async () => {
-  expect(namesOf(agentFigures)).toEqual(namesIn(await new AgentMetrics('1').metrics.render()));
-});
