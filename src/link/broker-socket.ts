@@ -1,10 +1,9 @@
-// The connection under a link, made as `ws` makes it, but for where its bytes are read to.
+// The connection under a link, made as `ws` makes it.
 
 import type { RequestOptions } from 'node:http';
-import { connect as connectTcp, isIP, type NetConnectOpts, type OnReadOpts, type Socket } from 'node:net';
+import { connect as connectTcp, isIP, type NetConnectOpts, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import type { ClientOptions } from 'ws';
-import { bulkReads } from './bulk-reads.ts';
 
 type RequestConnectionMaker = NonNullable<RequestOptions['createConnection']>;
 type ConnectionMaker = NonNullable<ClientOptions['createConnection']>;
@@ -23,14 +22,11 @@ export function connectionOver(tunnel: Socket, isSecure: boolean): ConnectionMak
 }
 
 function connectPlainly(to: NetConnectOpts): Socket {
-  const options = { ...to, path: undefined, onread: readsOf(() => socket) };
-  const socket: Socket = connectTcp(options as NetConnectOpts);
-  return socket;
+  return connectTcp({ ...to, path: undefined } as NetConnectOpts);
 }
 
 function connectSecurely(to: ConnectionOptions): Socket {
-  const socket: Socket = connectTls(secured(to, { onread: readsOf(() => socket) }));
-  return socket;
+  return connectTls(secured(to, {}));
 }
 
 function secured(to: ConnectionOptions, more: object): ConnectionOptions {
@@ -38,8 +34,4 @@ function secured(to: ConnectionOptions, more: object): ConnectionOptions {
   // RFC 6066 §3: an address is no server name. The certificate is verified against `host` all the same.
   const servername = to.servername ?? (isIP(host) === 0 ? host : '');
   return { ...to, path: undefined, servername, ...more } as ConnectionOptions;
-}
-
-function readsOf(socket: () => Socket): OnReadOpts {
-  return bulkReads((bytes) => socket().emit('data', bytes));
 }
