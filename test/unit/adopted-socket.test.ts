@@ -37,6 +37,7 @@ function adopt(accepted: Socket) {
     },
   });
   if (adopted === undefined) throw new Error('this Node has no handle to adopt');
+  accepted.destroy();
   cleanups.push(() => adopted.destroy());
   adopted.resume();
   return { adopted, text: () => Buffer.concat(seen).toString() };
