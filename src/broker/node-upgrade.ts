@@ -2,7 +2,6 @@
 // says why not.
 
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
-import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import { requestIdHeader, requestIdOf } from '../protocol/dial-mark.ts';
@@ -23,13 +22,7 @@ export interface UpgraderOptions {
   readonly screen: (incoming: IncomingMessage) => Promise<void>;
   /** A token was refused. */
   readonly unauthorized: (incoming: IncomingMessage) => void;
-  /** On Node what an upgrade hands over is the connection's socket, plain or TLS. */
-  readonly accept: (
-    webSocket: WebSocket,
-    socket: Socket,
-    incoming: IncomingMessage,
-    admission: Admission,
-  ) => void;
+  readonly accept: (webSocket: WebSocket, incoming: IncomingMessage, admission: Admission) => void;
   /** `request`: what it is known by, where it says so. */
   readonly refused: (refusal: Refusal, path: string, request: string | undefined) => void;
   readonly failed: (error: unknown) => void;
@@ -80,7 +73,7 @@ export class Upgrader {
         if (this.#options.isDraining()) throw new Refusal('draining', 'this broker is shutting down');
         socket.off('error', fail);
         this.#server.handleUpgrade(incoming, socket, head, (webSocket) =>
-          this.#options.accept(webSocket, incoming.socket, incoming, decision),
+          this.#options.accept(webSocket, incoming, decision),
         );
       })
       .catch((error: unknown) => {
