@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
+import { connect as connectToNats, headers } from '@nats-io/transport-node';
 import { expect, test } from 'vitest';
 import { startAgent } from '../../src/agent/index.ts';
 import { mintToken } from '../../src/broker/index.ts';
@@ -76,6 +77,41 @@ test('NATS killed and restarted: local pairs go on meanwhile, the others resume,
   expect(await counts[0]).toBe(bytes);
   await expect.poll(readiness, { timeout: 20_000 }).toEqual([200, { status: 'ready' }]);
 }, 120_000);
+
+test('a subscriber that is about to leave, and answers no more, holds up no dial', async () => {
+  await using rig = new Rig();
+  const server = await NatsServer.start(rig);
+  await using it = across(await replicas(rig, [server.url]));
+  const connection = await connectToNats({ servers: server.url });
+  const client = await it.client();
+  const unreachable = { code: 'ERR_NODE_UNREACHABLE' };
+  // It hears one question, and has left when the next is put.
+  let asked = 0;
+  connection.subscribe('fairlead.find.*', { max: 1, callback: () => void asked++ });
+  await connection.flush();
+  await expect(client.ping(it.node)).rejects.toMatchObject(unreachable);
+  expect(asked).toBe(1);
+  // It hears all of them.
+  const deaf = connection.subscribe('fairlead.find.*', { callback: () => void asked++ });
+  await connection.flush();
+  await expect(client.ping(it.node)).rejects.toMatchObject(unreachable);
+  expect(asked).toBeGreaterThan(2);
+  deaf.unsubscribe();
+  // One that has the agent and does not take the link.
+  connection.subscribe('fairlead.find.*', {
+    callback: (_, message) => {
+      const fields = headers();
+      fields.set('Fairlead', 'found');
+      message.respond(JSON.stringify({ replica: 'dumb', instance: 'i1' }), { headers: fields });
+    },
+  });
+  let attached = 0;
+  connection.subscribe('fairlead.agent.*.i1', { callback: () => void attached++ });
+  await connection.flush();
+  await expect(client.ping(it.node)).rejects.toMatchObject(unreachable);
+  expect(attached).toBeGreaterThan(0);
+  await connection.close();
+});
 
 test('an agent that moves to another replica keeps its streams; the link that it left behind is ended', async () => {
   await using rig = new Rig();

@@ -31,6 +31,13 @@ import { Subjects } from './subjects.ts';
 const deferenceMs = 50;
 /** Between an agent's leaving and the next look for it, so that a look that fails at once is not a loop. */
 const againMs = 100;
+/**
+ * A server may for a moment still count on a subscriber that has just left, and hand it what nobody answers: so an
+ * unanswered look is made again after so long, so often, and an agent that does not take a link in `takeMs` is away.
+ */
+const lookAgainMs = 250;
+const mostLooks = 8;
+const takeMs = lookAgainMs * mostLooks;
 /** Less leaves no room for the smallest message that HELLO may allow. */
 const leastPayloadBytes = 8192;
 /** Room for subject, reply and header beside a message. */
@@ -160,13 +167,13 @@ export class NatsReplicas implements Replicas {
       return;
     }
     this.#relay.carried(link);
-    const { session, id, node, instance } = link.tag;
+    const { session, id, instance } = link.tag;
     const subject = this.#subjects.session(session, id);
     const subscription = this.#bus.subscribe(subject, (message) => this.#forDialer(link, carriage, message));
     const carriage = new Carriage(link, this.#bus, subject, subscription, this.#watermarks);
     this.#carriages.set(link, carriage);
     if (instance !== undefined) this.#attach(link, carriage, instance);
-    else this.#bus.say(this.#subjects.find(node), 'find', {}, subject);
+    else this.#look(link, carriage, mostLooks);
   }
 
   carry(link: DialLink, message: Uint8Array): void {
@@ -183,12 +190,27 @@ export class NatsReplicas implements Replicas {
 
   // ── the dialer's side ────────────────────────────────────────────────────────────────────────────
 
+  /** Asks who has the node, again until somebody answers, or nobody. */
+  #look(link: DialLink, carriage: Carriage, looksLeft: number): void {
+    if (this.#carriages.get(link) !== carriage || carriage.agent !== undefined) return;
+    if (looksLeft === 0) {
+      this.#lost(link, carriage);
+      return;
+    }
+    this.#bus.say(this.#subjects.find(link.tag.node), 'find', {}, carriage.subject);
+    this.#later(lookAgainMs, () => this.#look(link, carriage, looksLeft - 1));
+  }
+
   #attach(link: DialLink, carriage: Carriage, instance: string): void {
     const { id, principal, targets, session, node, attempt, since } = link.tag;
     const body = { replica: this.#id, id, principal, targets, session, node, attempt, since };
     const agent = this.#subjects.agent(node, instance);
     this.#bus.say(agent, 'attach', { ...body, instance: link.tag.instance }, carriage.subject);
     carriage.begin(agent);
+    this.#later(takeMs, () => {
+      if (this.#carriages.get(link) === carriage && carriage.replica === undefined)
+        this.#lost(link, carriage);
+    });
   }
 
   #forDialer(link: DialLink, carriage: Carriage, { kind, data }: BusMessage): void {
