@@ -33,11 +33,11 @@ const deferenceMs = 50;
 const againMs = 100;
 /**
  * A server may for a moment still count on a subscriber that has just left, and hand it what nobody answers: so an
- * unanswered look is made again after so long, so often, and an agent that does not take a link in `takeMs` is away.
+ * unanswered look is made again, after twice as long each time …
  */
 const lookAgainMs = 250;
-const mostLooks = 8;
-const takeMs = lookAgainMs * mostLooks;
+/** … until it has taken about so long; so long may an agent take, too, to be given a link. */
+const lookedLongMs = 8000;
 /** Less leaves no room for the smallest message that HELLO may allow. */
 const leastPayloadBytes = 8192;
 /** Room for subject, reply and header beside a message. */
@@ -173,7 +173,7 @@ export class NatsReplicas implements Replicas {
     const carriage = new Carriage(link, this.#bus, subject, subscription, this.#watermarks);
     this.#carriages.set(link, carriage);
     if (instance !== undefined) this.#attach(link, carriage, instance);
-    else this.#look(link, carriage, mostLooks);
+    else this.#look(link, carriage, lookAgainMs);
   }
 
   carry(link: DialLink, message: Uint8Array): void {
@@ -191,14 +191,14 @@ export class NatsReplicas implements Replicas {
   // ── the dialer's side ────────────────────────────────────────────────────────────────────────────
 
   /** Asks who has the node, again until somebody answers, or nobody. */
-  #look(link: DialLink, carriage: Carriage, looksLeft: number): void {
+  #look(link: DialLink, carriage: Carriage, againMs: number): void {
     if (this.#carriages.get(link) !== carriage || carriage.agent !== undefined) return;
-    if (looksLeft === 0) {
+    if (againMs >= lookedLongMs) {
       this.#lost(link, carriage);
       return;
     }
     this.#bus.say(this.#subjects.find(link.tag.node), 'find', {}, carriage.subject);
-    this.#later(lookAgainMs, () => this.#look(link, carriage, looksLeft - 1));
+    this.#later(againMs, () => this.#look(link, carriage, 2 * againMs));
   }
 
   #attach(link: DialLink, carriage: Carriage, instance: string): void {
@@ -207,7 +207,7 @@ export class NatsReplicas implements Replicas {
     const agent = this.#subjects.agent(node, instance);
     this.#bus.say(agent, 'attach', { ...body, instance: link.tag.instance }, carriage.subject);
     carriage.begin(agent);
-    this.#later(takeMs, () => {
+    this.#later(lookedLongMs, () => {
       if (this.#carriages.get(link) === carriage && carriage.replica === undefined)
         this.#lost(link, carriage);
     });
