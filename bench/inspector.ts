@@ -14,7 +14,8 @@ export interface CpuProfile {
 }
 
 interface Answer {
-  readonly result?: { readonly value?: unknown };
+  readonly result?: { readonly value?: unknown; readonly objectId?: string };
+  readonly objects?: { readonly objectId?: string };
   readonly profile?: CpuProfile;
 }
 

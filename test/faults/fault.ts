@@ -1,5 +1,6 @@
 // One fault: what is done to the site while its streams are busy, and the proof that it was.
 
+import { randomFrom } from '../rig/random.ts';
 import { Site, type SiteOptions } from './site.ts';
 
 export interface Fault {
@@ -29,15 +30,7 @@ export async function endure(fault: Fault, streams: number, seed: number): Promi
   await using site = await Site.build(seed);
   await site.start({ streams, ...(await fault.prepare?.(site)) });
   const { bytes: before } = await site.say('mark');
-  let state = (seed * 2_654_435_761) >>> 0 || 1;
-  const random = () => {
-    // xorshift (Marsaglia 2003)
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state = (state ^ (state << 5)) >>> 0;
-    return state / 0x1_0000_0000;
-  };
-  const evidence = await fault.happen(site, random);
+  const evidence = await fault.happen(site, randomFrom(seed));
   await site.say('lifted');
   const resumedMs = await site.untilMoved(60_000);
   const { worstStandstillMs, medianStandstillMs } = await site.say('report');

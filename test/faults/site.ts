@@ -38,9 +38,6 @@ export class Site implements AsyncDisposable {
   /** What faults start besides. */
   readonly nameServers: Program[] = [];
   readonly balancers: Program[] = [];
-  dials = 0;
-  /** Of those, what was refused: the node was away. */
-  refusedDials = 0;
   private targetProgram: Program | undefined;
   private workload: Program | undefined;
   private answers: Interface | undefined;
@@ -169,22 +166,6 @@ export class Site implements AsyncDisposable {
         throw new Error(`after ${Math.round(tookMs)} ms ${moved} of ${streams} streams moved`);
       await sleep(50);
     }
-  }
-
-  /** Dials that begin and end at once, one after the other. Each is a connection of its own, with one byte back. */
-  async shortDials(count: number): Promise<void> {
-    const program = `const net = require('net'); let left = ${count};
-      (function next() { if (left-- === 0) return;
-        const s = net.connect({ port: ${forwardPort}, allowHalfOpen: true }, () => s.end('ex'));
-        let got = ''; s.on('data', (c) => { got += c; });
-        s.on('close', () => { if (got !== 'x' && got !== '') process.exit(1); if (got === '') failed += 1; next(); });
-        s.on('error', () => {});
-      })(); let failed = 0; process.on('exit', () => console.log(failed));`;
-    const [command, args] = this.hub.command(process.execPath, '-e', program);
-    const { code, stdout, stderr } = await this.rig.run(command, args);
-    if (code !== 0) throw new Error(`a short dial got wrong bytes: ${stderr}`);
-    this.dials += count;
-    this.refusedDials += Number(stdout);
   }
 
   defer(undo: () => unknown): void {

@@ -1,5 +1,5 @@
-// The far end of the workload, a program of its own so that it can live in another network: `target PORT`. The first
-// byte of a connection says what it is for: d(own), u(p) or e(cho).
+// The far end of the workload, a program of its own so that it can live in another network: `target PORT [PACE]`. The
+// first byte of a connection says what it is for: d(own), u(p) or e(cho).
 
 import { createServer, type Socket } from 'node:net';
 import { PatternCheck, pattern } from '../rig/targets.ts';
@@ -10,7 +10,7 @@ export const paceMs = 50;
 export const trailerBytes = 8;
 
 /** Writes the pattern until the peer has half-closed, then how many bytes that were. */
-async function sendDown(socket: Socket): Promise<void> {
+async function sendDown(socket: Socket, everyMs: number): Promise<void> {
   let ended = false;
   let sent = 0;
   socket.on('end', () => {
@@ -19,7 +19,7 @@ async function sendDown(socket: Socket): Promise<void> {
   socket.resume();
   while (!ended && !socket.destroyed) {
     sent += writePiece(socket, sent);
-    await new Promise((resolve) => setTimeout(resolve, paceMs));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
   const trailer = Buffer.alloc(trailerBytes);
   trailer.writeBigUInt64BE(BigInt(sent));
@@ -55,17 +55,18 @@ function takeUp(socket: Socket): void {
 }
 
 if (process.argv[1]?.endsWith('target.js')) {
+  const [port, everyMs = paceMs] = process.argv.slice(2).map(Number);
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     socket.on('error', () => {});
     socket.once('data', (first: Buffer) => {
       socket.pause();
       if (first.length > 1) socket.unshift(first.subarray(1));
       const kind = String.fromCharCode(first[0] ?? 0);
-      if (kind === 'd') void sendDown(socket);
+      if (kind === 'd') void sendDown(socket, everyMs);
       else if (kind === 'u') takeUp(socket);
       else socket.pipe(socket);
       socket.resume();
     });
   });
-  server.listen(Number(process.argv[2]), '127.0.0.1', () => process.stdout.write('ready\n'));
+  server.listen(port, '127.0.0.1', () => process.stdout.write('ready\n'));
 }

@@ -4,8 +4,8 @@
 
 import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
-import { PatternCheck } from '../rig/targets.ts';
-import { paceMs, trailerBytes, writePiece } from './target.ts';
+import { type Kind, Reception } from './reception.ts';
+import { paceMs, writePiece } from './target.ts';
 
 export interface WorkloadReport {
   readonly streams: number;
@@ -20,8 +20,6 @@ export interface WorkloadReport {
   /** Streams on which something came since `lifted` was said, or `mark`. */
   readonly moved: number;
 }
-
-type Kind = 'd' | 'u' | 'e';
 
 let bytes = 0;
 let broken = 0;
@@ -63,9 +61,8 @@ class BusyStream {
 
   private open(): Socket {
     this.sent = 0;
-    const check = new PatternCheck();
+    const reception = new Reception(this.kind);
     const socket = connect({ host: '127.0.0.1', port: this.port, allowHalfOpen: true, noDelay: true });
-    let tail = Buffer.alloc(0);
     let clean = false;
     let connected = false;
     socket.on('connect', () => {
@@ -76,14 +73,7 @@ class BusyStream {
     socket.on('data', (chunk) => {
       this.moved();
       bytes += chunk.length;
-      if (this.kind === 'e') this.check(() => check.push(chunk));
-      else {
-        // The last eight bytes are a count, whether or not more come.
-        const all = Buffer.concat([tail, chunk]);
-        const cut = Math.max(0, all.length - trailerBytes);
-        if (this.kind === 'd') this.check(() => check.push(all.subarray(0, cut)));
-        tail = all.subarray(cut);
-      }
+      this.check(() => reception.push(chunk));
     });
     socket.on('end', () => {
       if (!finishing) {
@@ -92,9 +82,7 @@ class BusyStream {
         return;
       }
       clean = true;
-      const told = this.kind === 'e' ? check.bytes : tail.length === 8 ? Number(tail.readBigUInt64BE()) : -1;
-      const due = this.kind === 'd' ? check.bytes : this.sent;
-      if (told !== due) wrong.push(`${this.kind}: ${told} of ${due} bytes`);
+      this.check(() => reception.end(this.sent));
       this.ended = true;
       this.moved();
     });
@@ -112,9 +100,9 @@ class BusyStream {
     return socket;
   }
 
-  private check(push: () => void): void {
+  private check(step: () => void): void {
     try {
-      push();
+      step();
     } catch (error) {
       wrong.push(`${this.kind}: ${error instanceof Error ? error.message : error}`);
       this.socket.destroy();
