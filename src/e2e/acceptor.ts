@@ -85,7 +85,7 @@ export class E2eAcceptor {
       outer.reset('ERR_STREAM_LIMIT', `${this.waiting} encrypted streams wait at this agent, its limit`);
       return undefined;
     }
-    const transport = new StreamSocket({ allowHalfOpen: true });
+    const transport = new StreamSocket({ allowHalfOpen: true }).staysBelowTls();
     const { handshakeMs, spareMs } = this.limits;
     const server = this.server();
     this.waiting += 1;

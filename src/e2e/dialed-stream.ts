@@ -46,7 +46,7 @@ export class DialedStream extends SealedStream {
 
   /** `open` opens the outer stream. Whatever it throws, nothing was begun. */
   static begin(open: (handler: StreamHandler) => Stream, settings: DialedStreamSettings): DialedStream {
-    const transport = new StreamSocket({ allowHalfOpen: true });
+    const transport = new StreamSocket({ allowHalfOpen: true }).staysBelowTls();
     const outer = open(transport.streamHandler);
     transport.attach(outer);
     return new DialedStream(outer, transport, settings);

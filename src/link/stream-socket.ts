@@ -25,6 +25,12 @@ export interface StreamSocketOptions {
 /** Where a socket is in its life; `lingering` is after `destroy()`, while bytes already ended still travel. */
 type Phase = 'connecting' | 'open' | 'lingering' | 'closed';
 
+/** What Node's streams keep, and let nobody set later by other means. */
+interface Halves {
+  readonly _readableState: { autoDestroy: boolean };
+  readonly _writableState: { autoDestroy: boolean };
+}
+
 type Done = (error?: Error | null) => void;
 
 /** How long a stream whose reader left after `end()` may go on delivering what was written. */
@@ -183,6 +189,18 @@ export class StreamSocket extends Duplex {
   unref(): this {
     if (this.#isReferenced && !this.#portIsClosed) this.#holds?.(false);
     this.#isReferenced = false;
+    return this;
+  }
+
+  /**
+   * Call it before `tls.connect({ socket })`, or whatever else wraps it: from now on only `destroy()` closes the socket,
+   * as TLS does when it is done. Otherwise the socket closes once both ends have ended, and Node drops with it what was
+   * decrypted and not read yet.
+   */
+  staysBelowTls(): this {
+    const { _readableState: readable, _writableState: writable } = this as unknown as Halves;
+    readable.autoDestroy = false;
+    writable.autoDestroy = false;
     return this;
   }
 

@@ -127,6 +127,24 @@ test('a reader that stalls stops only its own stream, and the target behind it',
   stalled.destroy();
 });
 
+test('what was decrypted waits for its reader, even when the stream below has ended', async () => {
+  await using rig = new Rig();
+  const { agent, client, streamsHeld } = await network(rig, { spareStreams: 0 });
+  // More than the reader's socket takes ahead, and less than what may wait before TLS is stopped as well.
+  const bytes = 140_000;
+  const source = await listen(rig, (socket) => void socket.resume().end('x'.repeat(bytes)));
+  const socket = client.dialStream({ node: 'edge-1', host: '127.0.0.1', port: source, allowHalfOpen: true });
+  socket.end('all of it, please');
+  await once(socket, 'readable');
+  await expect.poll(() => agent.streamCount).toBe(0);
+  // Another stream's whole life, so that the dialer's side has seen the end as well.
+  const other = client.dialStream({ node: 'edge-1', host: '127.0.0.1', port: source });
+  other.end('and once more');
+  expect((await text(other)).length).toBe(bytes);
+  expect((await text(socket)).length).toBe(bytes);
+  await expect.poll(streamsHeld).toEqual([0, 0]);
+});
+
 test('a change of lists concerns the streams that are open, and none that has ended in whatever way', async () => {
   await using rig = new Rig();
   const { agent, client, streamsHeld } = await network(rig, { spareStreams: 0 });

@@ -67,7 +67,12 @@ export class TargetConnections {
     this.#count(stream);
     if (proxied.scheme === 'http') return stream;
     const { where, target } = proxied;
-    return await secureTarget(stream, { name: target.host, where }, this.#credentials.current(), signal);
+    return await secureTarget(
+      stream.staysBelowTls(),
+      { name: target.host, where },
+      this.#credentials.current(),
+      signal,
+    );
   }
 
   #count(stream: Duplex): void {
