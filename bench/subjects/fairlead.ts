@@ -2,6 +2,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { fairlead, type Path, type Processes, type Started } from '../processes.ts';
+import { makeCertificate } from './certificate.ts';
 
 export interface FairleadOptions {
   readonly engine?: 'memory' | 'nats' | 'edge';
@@ -114,16 +115,6 @@ async function startBrokers(
     return { ...(await processes.start(fairlead, args, { ready: isUp })), port: at };
   };
   return { atAgent: await started(), atDialer: await started(), nats };
-}
-
-function makeCertificate(processes: Processes, name: string): { cert: string; key: string } {
-  const [cert, key] = [processes.path(`${name}.cert.pem`), processes.path(`${name}.key.pem`)];
-  processes.run(
-    'openssl',
-    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
-    ...['-subj', '/CN=bench', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert],
-  );
-  return { cert, key };
 }
 
 function makeKeys(processes: Processes, name: string): Record<'agent' | 'dial', string[]> {

@@ -2,7 +2,7 @@
 
 import type { Path, Processes, Started } from '../processes.ts';
 import { type FairleadOptions, startFairlead } from './fairlead.ts';
-import { direct, nodeChain, openssh, socatChain, wisp } from './peers.ts';
+import { direct, nodeChain, openssh, socatChain, wisp, wssChain } from './peers.ts';
 
 type Starter = (processes: Processes, target: Started) => Path | Promise<Path>;
 
@@ -19,6 +19,7 @@ const starters: Readonly<Record<string, Starter>> = {
   'chain-1': (processes, { port }) => nodeChain(processes, port, 1),
   'chain-2': (processes, { port }) => nodeChain(processes, port, 2),
   'chain-3': (processes, { port }) => nodeChain(processes, port, 3),
+  'wss-chain': (processes, { port }) => wssChain(processes, port),
   'socat-3': (processes, { port }) => socatChain(processes, port),
   'openssh-R': (processes, { port }) => openssh(processes, port),
   wisp: (processes, { port }) => wisp(processes, port),

@@ -2,6 +2,7 @@
 
 import { existsSync, mkdirSync } from 'node:fs';
 import type { Path, Processes, Started } from '../processes.ts';
+import { makeCertificate } from './certificate.ts';
 
 /** Nothing in between. */
 export function direct(target: Started): Path {
@@ -18,6 +19,17 @@ export async function nodeChain(processes: Processes, target: number, hops: numb
     port = relay.port;
   }
   return { name: `chain-${hops}`, port, processes: relays };
+}
+
+/** Two links of `ws` over TLS between three processes, and nothing else: what Fairlead's links cost by themselves. */
+export async function wssChain(processes: Processes, target: number): Promise<Path> {
+  const { cert, key } = makeCertificate(processes, 'wss-chain');
+  const relay = (from: string, to: string, port: number) =>
+    processes.script('subjects/wss-relay', from, to, String(port), cert, key);
+  const last = await relay('wss', 'tcp', target);
+  const middle = await relay('wss', 'wss', last.port);
+  const first = await relay('tcp', 'wss', middle.port);
+  return { name: 'wss-chain', port: first.port, processes: { first, middle, last } };
 }
 
 /** Three relays by socat, with the buffer that its manual names for bulk (`-b`) and a process for each connection. */
