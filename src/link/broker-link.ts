@@ -14,6 +14,8 @@ export interface LinkHandler {
   message(data: Uint8Array): void;
   /** There is room again after `bufferedBytes` was over {@link linkHighWaterBytes}. */
   drained(): void;
+  /** The broker has not answered for a while. The link may still come to life; `closed` says when it is given up. */
+  silent?(): void;
   /** Once, also where the link never came up. */
   closed(error: FairleadError): void;
 }

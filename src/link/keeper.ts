@@ -36,6 +36,8 @@ const patient = new ExponentialBackoff({
   exponent: 2,
   generator: fullJitterGenerator,
 });
+/** A path that is but slow must not lose its links, and what is on the way in them, over and over. */
+const trySecondEveryMs = 30_000;
 /** Peers that are all asked to move at once should not all arrive at once. */
 const moveSpreadMs = 100;
 
@@ -55,6 +57,7 @@ export class LinkKeeper {
   /** When there was a link last, or the first was asked for. */
   private awaySinceMs = 0;
   private isLongAway = false;
+  private triedSecondMs = Number.NEGATIVE_INFINITY;
   private closed = false;
   private attempt = 0;
 
@@ -112,6 +115,9 @@ export class LinkKeeper {
       },
       drained: () => {
         if (link === this.current) this.handler.drained();
+      },
+      silent: () => {
+        if (link === this.current) this.trySecond();
       },
       closed: (error) => this.onClosed(link, error),
     };
@@ -174,6 +180,17 @@ export class LinkKeeper {
     this.isLongAway = isLongAway;
     this.delay = this.delay?.next(0) ?? (isLongAway ? patient : soon).next();
     this.timer = setTimeout(() => this.connect(), this.delay.duration);
+  }
+
+  /**
+   * The path of the link in use may be gone for good, as after a change of address, or TCP's next try on it far off. A
+   * connection of its own finds out sooner than silence does, and takes over only if it comes to stand.
+   */
+  private trySecond(): void {
+    const now = performance.now();
+    if (now - this.triedSecondMs < trySecondEveryMs) return;
+    this.triedSecondMs = now;
+    this.move();
   }
 
   /** The link in use is going to end: get the next one now, and use the old one meanwhile. */

@@ -51,6 +51,8 @@ export class Link implements BrokerLink {
   private readonly opening = new AbortController();
   private state: 'connecting' | 'awaiting-hello' | 'up' | 'closed' = 'connecting';
   private heardAtMs = 0;
+  /** The broker was pinged, and nothing was heard since. */
+  private isAsked = false;
   private refusal: FairleadError | undefined;
   /** As HELLO said. */
   messagesAreDear = false;
@@ -211,6 +213,7 @@ export class Link implements BrokerLink {
 
   private heard(): void {
     this.heardAtMs = performance.now();
+    this.isAsked = false;
   }
 
   private look(): void {
@@ -224,7 +227,10 @@ export class Link implements BrokerLink {
         closeCodes.keepAlive,
       );
     } else if (silent >= idleMs / 2) {
+      const wasAsked = this.isAsked;
+      this.isAsked = true;
       this.socket?.ping();
+      if (wasAsked) this.handler.silent?.();
     }
   }
 
