@@ -24,7 +24,7 @@ export interface KeeperHandler {
 /** A broker that is restarted is back in seconds: its peers are with it within 2 s of that … */
 const soon = new ExponentialBackoff({
   initialDelay: 250,
-  maxDelay: 2000,
+  maxDelay: 1000,
   exponent: 2,
   generator: fullJitterGenerator,
 });

@@ -3,7 +3,15 @@
 import { drainedBalancer, idleBalancer } from './balancer.ts';
 import { rotatedInTime, rotatedTooLate } from './certificates.ts';
 import type { Fault } from './fault.ts';
-import { clockBackward, clockForward, fullDisk, noDescriptors, noNames } from './machine.ts';
+import {
+  clockBackward,
+  clockForward,
+  fullDisk,
+  noDescriptors,
+  noDescriptorsAtAgent,
+  noDescriptorsAtDialer,
+  noNames,
+} from './machine.ts';
 import { blackouts, lossAndReordering, roaming, silentDeath, smallerPackets } from './paths.ts';
 import {
   agentKilled,
@@ -13,6 +21,7 @@ import {
   brokerStopped,
   forwardKilled,
   forwardStopped,
+  stoppedAtRandom,
 } from './processes.ts';
 
 export const faults: readonly Fault[] = [
@@ -23,6 +32,7 @@ export const faults: readonly Fault[] = [
   brokerStopped,
   agentStopped,
   forwardStopped,
+  stoppedAtRandom,
   lossAndReordering,
   blackouts,
   silentDeath,
@@ -30,6 +40,8 @@ export const faults: readonly Fault[] = [
   smallerPackets,
   fullDisk,
   noDescriptors,
+  noDescriptorsAtAgent,
+  noDescriptorsAtDialer,
   clockForward,
   clockBackward,
   noNames,

@@ -4,7 +4,7 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { faults } from './all.ts';
-import { endure, type Row } from './fault.ts';
+import { endure, type Row, SharedSite } from './fault.ts';
 
 const { values } = parseArgs({
   options: {
@@ -17,6 +17,7 @@ const { values } = parseArgs({
 });
 const untilMs = performance.now() + Number(values.minutes) * 60_000;
 const rows: Row[] = [];
+await using shared = new SharedSite();
 const failures: { fault: string; error: string }[] = [];
 for (const fault of faults) {
   if (!fault.name.includes(values.only)) continue;
@@ -26,7 +27,7 @@ for (const fault of faults) {
     continue;
   }
   try {
-    const row = await endure(fault, Number(values.streams), Number(values.seed));
+    const row = await endure(fault, Number(values.streams), Number(values.seed), shared);
     rows.push(row);
     const { evidence, bytes, worstStandstillMs, medianStandstillMs, resumedMs, ended } = row;
     process.stdout.write(

@@ -18,7 +18,10 @@ export const lossAndReordering: Fault = {
 
 export const blackouts: Fault = {
   name: 'three black-outs of 2 s',
-  async happen({ path }) {
+  async happen(site) {
+    const { path } = site;
+    const agent = site.program('agent');
+    const from = agent.log.length;
     for (let n = 0; n < 3; n += 1) {
       if (n > 0) await sleep(1500);
       await path.become({ ...calm, isDark: true });
@@ -27,7 +30,9 @@ export const blackouts: Fault = {
     }
     const { swallowed } = await path.counts();
     if (swallowed === 0) throw new Error('nothing was swallowed');
-    return `${swallowed} packets swallowed`;
+    const said = agent.log.slice(from);
+    if (/"event":"link-down"/.test(said)) throw new Error(`the agent's link was given up: ${said}`);
+    return `${swallowed} packets swallowed; no link was given up`;
   },
 };
 
@@ -55,6 +60,7 @@ export const silentDeath: Fault = {
 
 export const roaming: Fault = {
   name: 'the node gets another address',
+  spoilsSite: true,
   async happen({ hub, edge }) {
     const peers = () => hub.run('ss', '-Htn', 'state', 'established', `( src ${hubAddress} )`);
     edge.run('ip', 'address', 'delete', '10.78.0.2/24', 'dev', 'path');
@@ -69,6 +75,7 @@ export const roaming: Fault = {
 
 export const smallerPackets: Fault = {
   name: 'the MTU drops from 1500 to 576',
+  spoilsSite: true,
   async happen({ hub, edge }) {
     for (const host of [hub, edge]) host.run('ip', 'link', 'set', 'path', 'mtu', '576');
     // Counts what is as large as it may now be, and what is larger.

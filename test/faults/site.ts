@@ -2,6 +2,7 @@
 // streams that are busy all the while. Real processes in network namespaces of their own; needs root.
 
 import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { EmulatedPath } from '../rig/network/emulated-path.ts';
@@ -12,29 +13,40 @@ import type { WorkloadReport } from './workload.ts';
 export const hubAddress = '10.78.0.1';
 export const brokerPort = 8080;
 const targetPort = 9000;
-const forwardPort = 2000;
+export const forwardPort = 2000;
+/** Leads to a port of the edge where nobody listens. */
+export const nowherePort = 2001;
+
+/** The dialer is a `fairlead forward`. */
+export type ProgramName = 'broker' | 'agent' | 'forward';
+
+export const called: Readonly<Record<ProgramName, string>> = {
+  broker: 'broker',
+  agent: 'agent',
+  forward: 'dialer',
+};
 
 const signals = ['SIGINT', 'SIGTERM'] as const;
 
 export interface SiteOptions {
-  readonly streams: number;
   /** Where agent and dialer look for the broker. Default: plain, at the hub's address. */
   readonly url?: string;
-  /** More flags for the broker, and for agent and dialer. */
+  /** More flags for the broker, for the agent, and for agent and dialer. */
   readonly brokerArgs?: readonly string[];
+  readonly agentArgs?: readonly string[];
   readonly peerArgs?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
-  /** The broker's log goes to this file. */
-  readonly brokerLog?: string;
+  /** A directory of logs, each called after its program. Default: they are read here. */
+  readonly logs?: string;
 }
 
 export class Site implements AsyncDisposable {
   readonly rig = new Rig();
   readonly hub: Namespace;
   readonly edge: Namespace;
-  readonly programs = new Map<'broker' | 'agent' | 'forward', Program>();
+  readonly programs = new Map<ProgramName, Program>();
   readonly path: EmulatedPath;
-  options: SiteOptions = { streams: 64 };
+  options: SiteOptions = {};
   /** What faults start besides. */
   readonly nameServers: Program[] = [];
   readonly balancers: Program[] = [];
@@ -53,7 +65,7 @@ export class Site implements AsyncDisposable {
     this.path = path;
   }
 
-  /** Namespaces and path; the processes come with {@link start}. */
+  /** Namespaces and path; the processes come with {@link start}, the streams with {@link startWorkload}. */
   static async build(seed: number): Promise<Site> {
     const [hub, edge] = [new Namespace('hub'), new Namespace('edge')];
     const site = new Site(hub, edge, await EmulatedPath.between(hub, edge, { delayMs: 2 }, { seed }));
@@ -61,74 +73,69 @@ export class Site implements AsyncDisposable {
     for (const signal of signals) process.once(signal, site.stop);
     const { rig } = site;
     rig.write('secret', 'a secret of the tests, long enough for HS256\n');
-    rig.write('agent.token', await rig.token('--agent', 'edge-1'));
-    rig.write('dial.token', await rig.token('--dial', 'edge-*'));
+    const tokens = [rig.token('--agent', 'edge-1'), rig.token('--dial', 'edge-*')];
+    const [agentToken = '', dialToken = ''] = await Promise.all(tokens);
+    rig.write('agent.token', agentToken);
+    rig.write('dial.token', dialToken);
     return site;
   }
 
   async start(options: SiteOptions): Promise<void> {
     this.options = options;
-    await this.startBroker();
-    await this.startAgent();
-    await this.startForward();
     const target = this.run(this.edge, process.execPath, built('target.js'), String(targetPort));
     this.targetProgram = target;
-    if (target.child.stdout !== null) await once(target.child.stdout, 'data');
-    const { streams } = options;
-    this.workload = this.run(
+    await Promise.all([
+      this.startBroker(),
+      target.child.stdout === null ? undefined : once(target.child.stdout, 'data'),
+    ]);
+    await Promise.all([this.startAgent(), this.startForward()]);
+  }
+
+  async startBroker(): Promise<void> {
+    const { brokerArgs = [] } = this.options;
+    const secret = this.rig.path('secret');
+    const args = ['--listen', `0.0.0.0:${brokerPort}`, '--auth-secret-file', secret, ...brokerArgs];
+    await this.launch('broker', this.hub, ['broker', ...args]);
+  }
+
+  async startAgent(): Promise<void> {
+    const { agentArgs = [] } = this.options;
+    // As a service would be: the one that follows is the same instance, and knows that it has no streams.
+    await this.launch('agent', this.edge, [
+      ...['agent', ...this.peerArgs, '--node', 'edge-1', '--instance', 'edge-1', ...agentArgs],
+      ...['--token-file', this.rig.path('agent.token'), '--allow', '127.0.0.1:*'],
+    ]);
+  }
+
+  async startForward(): Promise<void> {
+    await this.launch('forward', this.hub, [
+      ...['forward', ...this.peerArgs, '--token-file', this.rig.path('dial.token')],
+      ...[`${forwardPort}:edge-1:127.0.0.1:${targetPort}`, `${nowherePort}:edge-1:127.0.0.1:1`],
+    ]);
+  }
+
+  /** A workload of its own for each fault. */
+  async startWorkload(streams: number): Promise<void> {
+    const program = this.run(
       this.hub,
       process.execPath,
       built('workload.js'),
       String(forwardPort),
       String(streams),
     );
-    this.answers = createInterface({ input: this.workload.child.stdout as NodeJS.ReadableStream });
+    this.workload = program;
+    this.answers = createInterface({ input: program.child.stdout as NodeJS.ReadableStream });
     await this.say('mark');
     await this.untilMoved(30_000);
   }
 
-  async startBroker(): Promise<void> {
-    const { rig, options } = this;
-    const args = ['broker', '--listen', `0.0.0.0:${brokerPort}`, '--auth-secret-file', rig.path('secret')];
-    const { brokerArgs = [], brokerLog } = options;
-    const command = [rig.fairleadPath, ...args, ...brokerArgs];
-    const program =
-      brokerLog === undefined
-        ? this.run(this.hub, command[0] ?? '', ...command.slice(1))
-        : this.run(this.hub, 'sh', '-c', `exec "$@" 2>>${brokerLog}`, 'sh', ...command);
-    this.programs.set('broker', program);
-    if (brokerLog === undefined) await program.ports();
+  /** Once it has answered `finish`. */
+  async endWorkload(): Promise<void> {
+    await this.workload?.kill();
+    this.workload = undefined;
   }
 
-  async startAgent(): Promise<void> {
-    // As a service would be: the one that follows is the same instance, and knows that it has no streams.
-    const args = [
-      '--node',
-      'edge-1',
-      '--instance',
-      'edge-1',
-      '--allow',
-      '127.0.0.1:*',
-      '--token-file',
-      this.rig.path('agent.token'),
-    ];
-    const agent = this.run(this.edge, this.rig.fairleadPath, 'agent', ...this.peerArgs, ...args);
-    this.programs.set('agent', agent);
-    await agent.ports();
-  }
-
-  async startForward(): Promise<void> {
-    const args = [
-      '--token-file',
-      this.rig.path('dial.token'),
-      `${forwardPort}:edge-1:127.0.0.1:${targetPort}`,
-    ];
-    const forward = this.run(this.hub, this.rig.fairleadPath, 'forward', ...this.peerArgs, ...args);
-    this.programs.set('forward', forward);
-    await forward.ports();
-  }
-
-  program(name: 'broker' | 'agent' | 'forward'): Program {
+  program(name: ProgramName): Program {
     const program = this.programs.get(name);
     if (program === undefined) throw new Error(`${name} was not started`);
     return program;
@@ -180,6 +187,21 @@ export class Site implements AsyncDisposable {
     this.path[Symbol.dispose]();
     this.edge[Symbol.dispose]();
     this.hub[Symbol.dispose]();
+  }
+
+  private async launch(name: ProgramName, host: Namespace, args: readonly string[]): Promise<void> {
+    const { logs } = this.options;
+    const command = [this.rig.fairleadPath, ...args] as const;
+    if (logs === undefined) {
+      const program = this.run(host, ...command);
+      this.programs.set(name, program);
+      await program.ports();
+      return;
+    }
+    const file = `${logs}/${name}`;
+    writeFileSync(file, '');
+    this.programs.set(name, this.run(host, 'sh', '-c', `exec "$@" 2>>${file}`, 'sh', ...command));
+    while (!readFileSync(file, 'utf8').includes('"event":"ready"')) await sleep(20);
   }
 
   private get peerArgs(): string[] {

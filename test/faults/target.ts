@@ -5,8 +5,8 @@ import { createServer, type Socket } from 'node:net';
 import { PatternCheck, pattern } from '../rig/targets.ts';
 
 /** How much at once, and how often, in bytes and ms: slow enough that 64 of them leave two cores to the faults. */
-const paceBytes = 2048;
-export const paceMs = 50;
+const paceBytes = 1024;
+export const paceMs = 100;
 export const trailerBytes = 8;
 
 /** Writes the pattern until the peer has half-closed, then how many bytes that were. */

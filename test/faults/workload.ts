@@ -19,6 +19,8 @@ export interface WorkloadReport {
   readonly medianStandstillMs: number;
   /** Streams on which something came since `lifted` was said, or `mark`. */
   readonly moved: number;
+  /** From then until something came on the first of them, in ms; undefined until it has. */
+  readonly firstMovedMs: number | undefined;
 }
 
 let bytes = 0;
@@ -26,6 +28,7 @@ let broken = 0;
 let finishing = false;
 let resting = false;
 let liftedMs = 0;
+let firstMovedMs: number | undefined;
 const wrong: string[] = [];
 
 class BusyStream {
@@ -57,6 +60,7 @@ class BusyStream {
     const now = performance.now();
     this.standstillMs = Math.max(this.standstillMs, now - this.lastMs);
     this.lastMs = now;
+    firstMovedMs ??= Math.round(now - liftedMs);
   }
 
   private open(): Socket {
@@ -119,6 +123,11 @@ setInterval(() => {
   for (const stream of streams) stream.write();
 }, paceMs);
 
+function lift(): void {
+  liftedMs = performance.now();
+  firstMovedMs = undefined;
+}
+
 function report(): void {
   const now = performance.now();
   const still = streams
@@ -131,6 +140,7 @@ function report(): void {
     wrong,
     worstStandstillMs: Math.round(still.at(-1) ?? 0),
     medianStandstillMs: Math.round(still[still.length >> 1] ?? 0),
+    firstMovedMs,
     moved: streams.filter(({ lastMs }) => lastMs > liftedMs).length,
   };
   process.stdout.write(`${JSON.stringify(answer)}\n`);
@@ -139,11 +149,11 @@ function report(): void {
 createInterface({ input: process.stdin })
   .on('line', (line) => {
     if (line === 'mark') {
-      liftedMs = performance.now();
+      lift();
       for (const stream of streams) stream.standstillMs = 0;
       report();
     } else if (line === 'lifted') {
-      liftedMs = performance.now();
+      lift();
       report();
     } else if (line === 'rest' || line === 'work') {
       // Only echoes rest wholly; what comes down does so at the target's pace.

@@ -23,6 +23,9 @@ const minutes = Number(values.minutes);
 const seed = Number(values.seed);
 const sampleEveryMs = Math.max(2000, minutes * 333);
 
+/** Of all streams, so many may be refused though nothing has come or gone. */
+const mostRefusedInCalm = 0.001;
+
 const over = new AbortController();
 process.once('SIGINT', () => over.abort());
 say(`seed ${seed}, ${minutes} minutes`);
@@ -42,7 +45,7 @@ while (hours() * 60 < minutes && !over.signal.aborted) {
   for (const [name, inside] of insides) growth.note(name, hours(), await inside.figures());
   if (hours() * 60 < saidMinutes + 5) continue;
   saidMinutes += 5;
-  say(`${saidMinutes} minutes: ${work.tally.bytes} bytes, ${work.tally.faults.length} faults`);
+  say(`${saidMinutes} minutes: ${work.tally.bytes} bytes, ${work.tally.faults.length} lost, hung or wrong`);
 }
 const ranMinutes = hours() * 60;
 over.abort();
@@ -51,13 +54,13 @@ await work.finish();
 const cpuSeconds = [...insides.values()].reduce((sum, inside) => sum + inside.cpuSeconds, 0);
 for (const inside of insides.values()) inside.close();
 
-const { bytes, exact, refused, endedWithProcess, faults } = work.tally;
+const { bytes, exact, refused, refusedInCalm, endedWithProcess, faults } = work.tally;
 const trends = growth.trends();
 const leaks = trends.filter(({ verdict }) => verdict === 'LEAKS');
 const whole = Object.values(exact).reduce((sum, count) => sum + count, 0);
 say(`
 ${ranMinutes.toFixed(1)} minutes, seed ${seed}: ${bytes} bytes exact on ${whole} streams that came to their end (${counted(exact)});
-${refused} refused soon after something had come or gone; ${endedWithProcess} ended with their agent or dialer; ${faults.length} lost, hung or wrong.
+${refused} refused soon after something had come or gone, ${refusedInCalm} at other times; ${endedWithProcess} ended with their agent or dialer; ${faults.length} lost, hung or wrong.
 ${counted(churned)}. The lasting processes took ${(cpuSeconds / ranMinutes / 60).toFixed(2)} of a core.
 `);
 say(table(trends));
@@ -65,6 +68,7 @@ if (values.json !== undefined) {
   const record = { minutes: ranMinutes, seed, ...work.tally, churned, cpuSeconds, trends };
   writeFileSync(values.json, `${JSON.stringify(record)}\n`);
 }
+if (refusedInCalm > mostRefusedInCalm * whole) faults.push(`${refusedInCalm} refused for no reason`);
 for (const fault of faults) say(`FAILED: ${fault}`);
 for (const { process: name, figure } of leaks) say(`FAILED: ${name} has more and more of ${figure}`);
 if (faults.length > 0 || leaks.length > 0) process.exitCode = 1;

@@ -10,6 +10,8 @@ export interface Tally {
   exact: Record<string, number>;
   /** No stream came to be, soon after something had come or gone. */
   refused: number;
+  /** None came to be though nothing had: a dial that took too long, where the machine has other work. */
+  refusedInCalm: number;
   /** They ended with the agent or dialer that held them. */
   endedWithProcess: number;
   /** What must never be. */
@@ -66,7 +68,14 @@ const jobs: readonly Job[] = [
 ];
 
 export class Work {
-  readonly tally: Tally = { bytes: 0, exact: {}, refused: 0, endedWithProcess: 0, faults: [] };
+  readonly tally: Tally = {
+    bytes: 0,
+    exact: {},
+    refused: 0,
+    refusedInCalm: 0,
+    endedWithProcess: 0,
+    faults: [],
+  };
   private readonly isCalm: () => boolean;
   private readonly loops: Promise<void>[];
   private readonly stopping = new AbortController();
@@ -110,7 +119,7 @@ export class Work {
     else if (outcome.is === 'short') fault(outcome.why);
     else if (outcome.is === 'hung') fault('hung');
     else if (outcome.began) fault('lost');
-    else if (this.isCalm()) fault('refused');
+    else if (this.isCalm()) tally.refusedInCalm += 1;
     else tally.refused += 1;
     return outcome.is === 'exact';
   }
