@@ -6,9 +6,9 @@ import type { Stream } from './stream.ts';
 
 /** Bytes over all streams that are worth an acknowledgement, unless the session says otherwise … */
 export const enoughBytes = 65_536;
-/** … but not sooner after the last than this, in ms, … */
+/** … but not sooner after the last than this, in ms, unless somebody converses … */
 const spacingMs = 1;
-/** … unless so many have come. */
+/** … or so many have come. */
 const mostBytes = 1_048_576;
 /** Fewer bytes wait so long, in ms. */
 const delayMs = 20;
@@ -27,15 +27,15 @@ export class Acknowledgements {
     this.send = send;
   }
 
-  /** `bytes` more have come on `stream`. */
-  owe(stream: Stream, bytes: number, nowMs: number): void {
+  /** `bytes` more have come on `stream`. `isPrompt`: the sender keeps little in flight and waits for word. */
+  owe(stream: Stream, bytes: number, isPrompt: boolean, nowMs: number): void {
     this.bytes += bytes;
     if (!stream.inAcks) {
       stream.inAcks = true;
       this.owed.push(stream);
     }
     if (this.bytes < this.enoughBytes) this.dueAtMs = Math.min(this.dueAtMs, nowMs + delayMs);
-    else if (this.bytes >= mostBytes || nowMs - this.lastMs >= spacingMs) this.flush(nowMs);
+    else if (isPrompt || this.bytes >= mostBytes || nowMs - this.lastMs >= spacingMs) this.flush(nowMs);
     else this.dueAtMs = Math.min(this.dueAtMs, nowMs + 1);
   }
 

@@ -1,6 +1,7 @@
 // What a frame from the peer does to its stream. Anything the peer says is hostile until checked: what cannot
 // be true resets that stream and no other.
 
+import { shortBytes } from './conversation.ts';
 import { FairleadError, type WireCode } from './errors.ts';
 import { type Frame, frameTypes, readU64 } from './frame.ts';
 import { initialWindowBytes, maxCreditBytes, type SessionLimits } from './limits.ts';
@@ -115,6 +116,8 @@ export class StreamInbound {
       return;
     }
     this.hold(fresh.length);
+    if (fresh.length > shortBytes) this.outbound.conversation.carriesBulk(stream);
+    else this.outbound.converse(stream);
     stream.receive.received += fresh.length;
     this.events.oweAcknowledgement(stream, fresh.length);
     // A short payload must not keep a long message alive: credit counts payload bytes only.

@@ -2,6 +2,7 @@
 // on each stream and is written when pulled, so a peer can make this side work but never remember.
 // Control and short writes share small messages and go first; bulk gets at least every other message.
 
+import { Conversation, shortBytes } from './conversation.ts';
 import { type WireCode, wireCodes } from './errors.ts';
 import { Fifo } from './fifo.ts';
 import { frameTypes, headroomBytes } from './frame.ts';
@@ -9,6 +10,7 @@ import { maxReasonBytes } from './limits.ts';
 import { MessageWriter } from './message-writer.ts';
 import { encodeReason } from './open.ts';
 import { PathWindow } from './path-window.ts';
+import { Pings } from './pings.ts';
 import { takeMessageBuffer } from './segment-pool.ts';
 import type { Stream } from './stream.ts';
 
@@ -27,11 +29,8 @@ export const due = { open: 1, accept: 2, credit: 4, reset: 8, sync: 16 } as cons
 /** Flags in SYNC's last byte. */
 export const syncFlags = { ask: 1, resend: 2 } as const;
 
-/** A stream with no more than this unsent goes before bulk, in bytes. */
-const shortBytes = 4096;
 /** RESETs owed for streams that are gone; more are dropped, for the peer will ask again. */
 const maxAnswers = 1024;
-const roundTripSamples = 10;
 
 const nothing = new Uint8Array();
 
@@ -54,6 +53,8 @@ export interface OutboundEvents {
 export class Outbound {
   path: PathLimits = { maxMessageBytes: 65_536 + 64, inFlightBytes: 65_536, messagesAreDear: false };
   readonly window = new PathWindow();
+  readonly conversation = new Conversation();
+  readonly pings: Pings;
   /** Sent and not acknowledged, over all streams. */
   inFlightBytes = 0;
   resentBytes = 0;
@@ -78,17 +79,13 @@ export class Outbound {
   private goAwayDue = false;
   private goAwayCode: WireCode = 'ERR_PROTOCOL';
   private goAwayReason = '';
-  private pingDue = false;
-  private pingSentMs = -1;
-  private pingNumber = 0;
-  private pongDue = -1;
-  private pingsLeft = 0;
 
   constructor(session: bigint, highWaterBytes: number, events: OutboundEvents) {
     this.session = session;
     this.highWaterBytes = highWaterBytes;
     this.events = events;
     this.writer = new MessageWriter(session);
+    this.pings = new Pings(this.window, events);
   }
 
   /** Messages go over another link from now on. What the former one still holds must not be written over. */
@@ -126,32 +123,6 @@ export class Outbound {
     this.goAwayReason = reason;
     this.goAwayDue = true;
     this.events.outputReady();
-  }
-
-  owePing(): void {
-    this.pingDue = true;
-    this.events.outputReady();
-  }
-
-  /** Measures the round trip of a path that is new: the first PING finds cold caches, so several are sent. */
-  measureRoundTrip(): void {
-    this.pingsLeft = roundTripSamples;
-    this.owePing();
-  }
-
-  owePong(argument: number): void {
-    this.pongDue = argument;
-    this.events.outputReady();
-  }
-
-  pongReceived(argument: number): void {
-    if (argument !== this.pingNumber || this.pingSentMs < 0) return;
-    const rttMs = Math.max(0.01, this.events.now() - this.pingSentMs);
-    this.window.sample(rttMs);
-    this.pingSentMs = -1;
-    this.pingsLeft -= 1;
-    if (this.pingsLeft > 0) this.owePing();
-    this.events.ponged(rttMs);
   }
 
   /** A RESET for an id that has no stream any more. */
@@ -194,6 +165,13 @@ export class Outbound {
     }
   }
 
+  /** Few bytes of the stream go out or have come. */
+  converse(stream: Stream): void {
+    const isFirst = this.conversation.speak(stream, this.events.now());
+    // What bulk beside it may have in flight goes by the round trip, which may have been measured while all was busy.
+    if (isFirst && this.converses && this.inFlightBytes > shortBytes) this.pings.measureRoundTrip();
+  }
+
   // ── books of what is in flight ───────────────────────────────────────────────────────────────────
 
   /** The peer has everything below `offset`. Answers whether that was news. */
@@ -203,7 +181,7 @@ export class Outbound {
     const inFlight = half.inFlight;
     if (!half.acknowledge(offset, this.retire)) return false;
     this.inFlightBytes += half.inFlight - inFlight;
-    this.window.acknowledged(offset - before, this.inFlightBytes, this.events.now());
+    this.window.acknowledged(offset - before, this.inFlightBytes, this.windowBytes, this.events.now());
     this.events.outputReady();
     return true;
   }
@@ -253,7 +231,16 @@ export class Outbound {
   }
 
   private get pathHasRoom(): boolean {
-    return this.inFlightBytes < Math.min(this.window.bytes, this.path.inFlightBytes);
+    return this.inFlightBytes < Math.min(this.windowBytes, this.path.inFlightBytes);
+  }
+
+  private get windowBytes(): number {
+    return this.converses ? Math.min(this.window.shallowBytes, this.window.bytes) : this.window.bytes;
+  }
+
+  /** Somebody waits for answers, and what that costs in messages is not dear. */
+  get converses(): boolean {
+    return !this.path.messagesAreDear && this.conversation.isOn(this.events.now());
   }
 
   private pullSmall(): Uint8Array | undefined {
@@ -272,16 +259,7 @@ export class Outbound {
       this.syncDue = -1;
     }
     if (this.goAwayDue) this.writeGoAway();
-    if (this.pongDue >= 0) {
-      writer.frame(frameTypes.PONG, 0, this.pongDue, nothing);
-      this.pongDue = -1;
-    }
-    if (this.pingDue) {
-      this.pingDue = false;
-      this.pingNumber += 1;
-      this.pingSentMs = this.events.now();
-      writer.frame(frameTypes.PING, 0, this.pingNumber, nothing);
-    }
+    this.pings.write(writer);
   }
 
   private writeGoAway(): void {
@@ -338,6 +316,7 @@ export class Outbound {
       const bytes = sendableBytes(stream);
       if (bytes <= shortBytes) {
         if (bytes > 0) {
+          this.converse(stream);
           this.noteSent(stream, bytes);
           this.writer.data(stream, bytes);
         }
@@ -357,6 +336,7 @@ export class Outbound {
       const bytes = this.bulkBytes(stream);
       let message: Uint8Array | undefined;
       if (bytes > 0) {
+        this.conversation.carriesBulk(stream);
         this.noteSent(stream, bytes);
         message = stream.send.takeMessage(this.session, stream.id, bytes);
       }
@@ -382,6 +362,7 @@ export class Outbound {
       this.bulk.shift();
       stream.inData = false;
       if (bytes > 0) {
+        this.conversation.carriesBulk(stream);
         this.noteSent(stream, bytes);
         writer.data(stream, bytes);
       } else idle += 1;

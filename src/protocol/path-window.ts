@@ -1,17 +1,24 @@
 // How much one session keeps in flight: twice what the path was measured to carry in a round trip, and a
 // little more for the time that processes take. More would only queue in front of other streams' bytes.
+// While somebody converses beside bulk it is less: what the path carried of late, and no slack.
 // Delivery-rate and round-trip filters after BBR (draft-ietf-ccwg-bbr, §5.5), without its pacing.
 
 const initialBytes = 262_144;
+/** While somebody converses: three frames of bulk, so that one is under way on either hop and one with its reader. */
+const leastBytes = 131_072;
 /** What scheduling of three processes takes besides the wire, in ms: measured in docs/performance.md. */
 const slackMs = 2;
 /** Acknowledgements come in bursts: a rate over less than this, in ms, is a rate of bursts. */
 const shortestRoundMs = 2;
 const remembered = 8;
+/** Rounds over which the rate of late is taken. Twice of it still grows where every round carries more. */
+const lateRounds = 4;
 
 export class PathWindow {
   /** May be in flight at once. */
   bytes = initialBytes;
+  /** The same while somebody converses beside bulk. */
+  shallowBytes = initialBytes;
   minRttMs: number | undefined;
 
   private readonly rates = new Float64Array(remembered);
@@ -23,6 +30,10 @@ export class PathWindow {
   /** Bytes per ms, the highest of the last rounds. */
   private bestRate = 0;
   private acked = 0;
+
+  private readonly lateBytes = new Float64Array(lateRounds);
+  private readonly lateMs = new Float64Array(lateRounds);
+  private lateRound = 0;
 
   private priorRttMs = 0;
 
@@ -39,15 +50,18 @@ export class PathWindow {
   /** Another path: what was measured no longer holds. */
   reset(): void {
     this.bytes = initialBytes;
+    this.shallowBytes = initialBytes;
     this.priorRttMs = this.recentRttMs;
     this.minRttMs = undefined;
     this.rates.fill(0);
+    this.lateBytes.fill(0);
+    this.lateMs.fill(0);
     this.bestRate = 0;
     this.roundTarget = -1;
   }
 
-  /** `bytes` were acknowledged; `inFlight` remain. */
-  acknowledged(bytes: number, inFlight: number, nowMs: number): void {
+  /** `bytes` were acknowledged; `inFlight` remain of the `allowed`. */
+  acknowledged(bytes: number, inFlight: number, allowed: number, nowMs: number): void {
     this.acked += bytes;
     const elapsedMs = nowMs - this.roundStartMs;
     const isOver = this.acked >= this.roundTarget && elapsedMs >= shortestRoundMs;
@@ -56,22 +70,41 @@ export class PathWindow {
     this.roundTarget = inFlight > 0 ? this.acked + inFlight : -1;
     this.roundStartMs = nowMs;
     this.roundAcked = this.acked;
-    this.roundFull = inFlight >= this.bytes / 2;
+    this.roundFull = inFlight >= allowed / 2;
   }
 
   private endRound(elapsedMs: number): void {
-    const rate = (this.acked - this.roundAcked) / elapsedMs;
+    const bytes = this.acked - this.roundAcked;
+    const rate = bytes / elapsedMs;
     // A round that the writer did not fill says nothing about the path, unless it was the fastest yet.
     if (this.roundFull || rate > this.bestRate) {
       this.rates[this.round % remembered] = rate;
       this.round += 1;
       this.bestRate = Math.max(...this.rates);
     }
-    this.bytes = Math.max(initialBytes, this.bestRate * (2 * (this.minRttMs ?? elapsedMs) + slackMs));
+    const rttMs = this.minRttMs ?? elapsedMs;
+    this.bytes = Math.max(initialBytes, this.bestRate * (2 * rttMs + slackMs));
+    if (this.roundFull)
+      this.shallowBytes = Math.max(leastBytes, this.rateOfLate(bytes, elapsedMs) * 2 * rttMs);
+  }
+
+  /** Bytes by time, so that acknowledgements which come in a burst count with the wait before it. */
+  private rateOfLate(bytes: number, elapsedMs: number): number {
+    const at = this.lateRound % lateRounds;
+    this.lateRound += 1;
+    this.lateBytes[at] = bytes;
+    this.lateMs[at] = elapsedMs;
+    return sum(this.lateBytes) / sum(this.lateMs);
   }
 
   /** Bytes in flight were given up (resent or reset): the round under way can no longer end. */
   forgetRound(): void {
     this.roundTarget = -1;
   }
+}
+
+function sum(values: Float64Array): number {
+  let total = 0;
+  for (const value of values) total += value;
+  return total;
 }

@@ -155,7 +155,7 @@ export class Session {
 
   /** Asks the peer for a sign of life: {@link SessionHost.ponged}. A PING that is under way no longer counts. */
   ping(): void {
-    if (!this.over) this.outbound.owePing();
+    if (!this.over) this.outbound.pings.owePing();
   }
 
   /** Ends the session: every stream is told, and the peer if it can be reached. */
@@ -268,8 +268,8 @@ export class Session {
 
   private onSessionFrame(frame: Frame): void {
     if (frame.type === frameTypes.SYNC) this.onSessionSync(frame.argument === 1);
-    else if (frame.type === frameTypes.PING) this.outbound.owePong(frame.argument);
-    else if (frame.type === frameTypes.PONG) this.outbound.pongReceived(frame.argument);
+    else if (frame.type === frameTypes.PING) this.outbound.pings.owePong(frame.argument);
+    else if (frame.type === frameTypes.PONG) this.outbound.pings.pongReceived(frame.argument);
     else if (frame.type === frameTypes.GOAWAY) this.onGoAway(frame);
     else if (frame.type < frameTypes.PING)
       throw new FairleadError('ERR_PROTOCOL', 'a stream frame without a stream');
@@ -284,7 +284,7 @@ export class Session {
     } else if (knows && !this.begun) {
       this.fail('ERR_SESSION_LOST', 'the agent does not hold this session any more', true);
     } else {
-      if (!this.begun) this.outbound.measureRoundTrip();
+      if (!this.begun) this.outbound.pings.measureRoundTrip();
       this.begun = true;
       this.confirmed = true;
       this.outbound.oweSessionSync(1);
@@ -378,7 +378,7 @@ export class Session {
     this.outbound.oweSessionSync(this.confirmed ? 1 : 0);
     if (this.leaving !== undefined) this.outbound.oweGoAway(this.leaving.code, this.leaving.reason);
     this.outbound.window.reset();
-    this.outbound.measureRoundTrip();
+    this.outbound.pings.measureRoundTrip();
     for (const stream of this.streams.values()) {
       stream.progressAtMs = now;
       stream.receive.gapAt = -1;
@@ -414,7 +414,7 @@ export class Session {
       this.fail('ERR_RESUME_TIMEOUT', `nothing was heard of the peer for ${Math.round(silentMs)} ms`, false);
       return;
     }
-    if (silentMs >= pingAfterMs) this.outbound.owePing();
+    if (silentMs >= pingAfterMs) this.outbound.pings.owePing();
     this.keepAliveAtMs = Math.min(now + pingAfterMs, this.lastHeardMs + resumeWindowMs);
   }
 

@@ -147,7 +147,7 @@ export class StreamTable implements StreamOwner, OutboundEvents, InboundEvents {
 
   /** Bytes came in order; the peer is told in good time. */
   oweAcknowledgement(stream: Stream, bytes: number): void {
-    this.acks.owe(stream, bytes, this.host.now());
+    this.acks.owe(stream, bytes, this.outbound.converses, this.host.now());
   }
 
   consumed(stream: Stream, bytes: number): void {
