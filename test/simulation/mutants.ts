@@ -59,7 +59,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
     file: 'outbound.js',
     from: 'this.inFlightBytes -= stream.send.inFlight;\n        stream.send.drop();',
     to: 'stream.send.drop();',
-    foundBy: 1,
+    foundBy: 5,
   },
 };
 
