@@ -30,6 +30,7 @@ interface Job {
   plan(random: () => number): Plan;
 }
 
+/** None lives longer than a minute: what outlives a broker's restart keeps a session of its own, and looks like growth. */
 const jobs: readonly Job[] = [
   ...(['d', 'u', 'e'] as const).map((kind) => ({
     name: 'paced',
@@ -37,7 +38,7 @@ const jobs: readonly Job[] = [
     everyMs: 200,
     plan: (random: () => number) => ({
       kind,
-      pieces: between(50, 500, random),
+      pieces: between(25, 150, random),
       pieceBytes: 1500,
       pauseMs: 400,
     }),
@@ -63,7 +64,7 @@ const jobs: readonly Job[] = [
     name: 'idle',
     atOnce: 8,
     everyMs: 500,
-    plan: (random) => ({ kind: 'e', pieces: 2, pieceBytes: 1, pauseMs: between(15_000, 90_000, random) }),
+    plan: (random) => ({ kind: 'e', pieces: 2, pieceBytes: 1, pauseMs: between(10_000, 30_000, random) }),
   },
 ];
 
