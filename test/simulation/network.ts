@@ -2,6 +2,7 @@
 // in flight both ways, and either end may learn of it late. Messages may also be lost or repeated on the way.
 
 import { controlSession, readSession } from '../../src/protocol/envelope.ts';
+import type { BuffersUnderWay } from './buffers-under-way.ts';
 import type { Clock, Random } from './clock.ts';
 import type { Schedule } from './schedule.ts';
 
@@ -32,13 +33,21 @@ export class SimulatedLink {
   private readonly weather: Weather;
   private readonly faults: FaultCounts;
   private readonly schedule: Schedule;
+  private readonly underWay: BuffersUnderWay;
   /** Latest arrival so far in each direction, so that order is kept. */
   private readonly arrival = { broker: 0, peer: 0 };
-  private inFlight = 0;
   readonly ends: { broker?: LinkEnd; peer?: LinkEnd } = {};
 
-  constructor(clock: Clock, random: Random, weather: Weather, faults: FaultCounts, schedule: Schedule) {
+  constructor(
+    clock: Clock,
+    random: Random,
+    weather: Weather,
+    faults: FaultCounts,
+    schedule: Schedule,
+    underWay: BuffersUnderWay,
+  ) {
     this.schedule = schedule;
+    this.underWay = underWay;
     this.clock = clock;
     this.random = random;
     this.weather = weather;
@@ -56,18 +65,22 @@ export class SimulatedLink {
     if (!isControl && this.random.chance(this.weather.repeat) && this.schedule.take('repeat')) {
       this.faults.repeated += 1;
       const late = this.random.next() * 50;
-      this.clock.after(late, () => this.deliver(to, data));
+      this.underWay.hold(data);
+      this.clock.after(late, () => {
+        this.deliver(to, data);
+        this.underWay.release(data);
+      });
     }
   }
 
   private deliver(to: 'broker' | 'peer', data: Uint8Array): void {
     const delay = this.weather.delayMs + this.random.next() * this.weather.jitterMs;
     this.arrival[to] = Math.max(this.arrival[to], this.clock.now + delay);
-    this.inFlight += 1;
+    this.underWay.hold(data);
     this.clock.at(this.arrival[to], () => {
-      this.inFlight -= 1;
       if (this.open) this.ends[to]?.message(data);
       else this.faults.lostInCut += 1;
+      this.underWay.release(data);
     });
   }
 

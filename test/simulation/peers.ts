@@ -57,6 +57,10 @@ class Peer implements SessionHost {
     });
   }
 
+  retired(bytes: Uint8Array): void {
+    this.world.underWay.retire(bytes);
+  }
+
   opened(stream: Stream, request: OpenRequest): void {
     this.onOpened(stream, request);
   }
@@ -195,6 +199,11 @@ export class SimulatedAgent extends LinkedPeer {
 
   peers(): { readonly session: Session }[] {
     return [...this.sessions.values()];
+  }
+
+  hasStreams(): boolean {
+    for (const { session } of this.sessions.values()) if (session.streamCount > 0) return true;
+    return false;
   }
 
   /** A new link while the old one still stands, as when the network changes under it. */

@@ -2,7 +2,8 @@
 // or reset, and check every byte that arrives against its offset.
 
 import type { FairleadError } from '../../src/protocol/errors.ts';
-import { headroomBytes } from '../../src/protocol/frame.ts';
+import { bulkPayloadBytes, headroomBytes } from '../../src/protocol/frame.ts';
+import { takeSegment } from '../../src/protocol/segment-pool.ts';
 import type { Stream, StreamHandler } from '../../src/protocol/stream.ts';
 import type { Clock, Random } from './clock.ts';
 
@@ -10,6 +11,8 @@ const patternBytes = 65_521;
 const pattern = new Uint8Array(patternBytes + 262_144);
 for (let i = 0; i < patternBytes; i += 1) pattern[i] = (Math.imul(i, 2_654_435_761) >>> 13) & 0xff;
 for (let i = patternBytes; i < pattern.length; i += 1) pattern[i] = pattern[i - patternBytes] as number;
+/** Shorter writes have a buffer of their own size. */
+const smallestPooledBytes = 8192;
 const patternBuffer = Buffer.from(pattern.buffer);
 
 function patternAt(key: number, offset: number): number {
@@ -98,7 +101,10 @@ export class Side implements StreamHandler {
     const from = patternAt(this.plan.key, this.written);
     this.written += length;
     if (length <= 65_536 && length % 2 === 0) {
-      const segment = new Uint8Array(headroomBytes + length);
+      const isBulk = length > smallestPooledBytes && length <= bulkPayloadBytes;
+      const segment = isBulk
+        ? takeSegment().subarray(0, headroomBytes + length)
+        : new Uint8Array(headroomBytes + length);
       segment.set(pattern.subarray(from, from + length), headroomBytes);
       return stream.writeSegment(segment, length);
     }

@@ -6,6 +6,7 @@ import { MemorySwitchboard } from '../../src/broker/memory-switchboard.ts';
 import { Relay } from '../../src/broker/relay.ts';
 import { defaultRelayOptions } from '../../src/broker/relay-options.ts';
 import type { PathLimits } from '../../src/protocol/session.ts';
+import { BuffersUnderWay } from './buffers-under-way.ts';
 import { Clock, Random } from './clock.ts';
 import { type FaultCounts, SimulatedLink, type Weather } from './network.ts';
 import { SimulatedAgent, SimulatedDialer } from './peers.ts';
@@ -104,6 +105,7 @@ export class World {
   readonly clock = new Clock();
   readonly random: Random;
   readonly counts = noCounts();
+  readonly underWay = new BuffersUnderWay();
   readonly violations: string[] = [];
   readonly weather: Weather;
   readonly path: PathLimits;
@@ -149,7 +151,14 @@ export class World {
   /** A new link of a peer, or undefined while the broker is down. */
   connect(peer: SimulatedAgent | SimulatedDialer): SimulatedLink | undefined {
     if (!this.brokerUp) return undefined;
-    const link = new SimulatedLink(this.clock, this.random, this.weather, this.counts, this.schedule);
+    const link = new SimulatedLink(
+      this.clock,
+      this.random,
+      this.weather,
+      this.counts,
+      this.schedule,
+      this.underWay,
+    );
     const facts = { id: 'link', since: this.clock.now, version: undefined, attempt: 0 };
     const expiresAt = Number.MAX_SAFE_INTEGER;
     const tag =
@@ -289,10 +298,9 @@ export class World {
   }
 
   private settled(): boolean {
-    return (
-      this.dialers.every(({ session }) => session.streamCount === 0) &&
-      this.agents.every((agent) => agent.peers().every(({ session }) => session.streamCount === 0))
-    );
+    for (const { session } of this.dialers) if (session.streamCount > 0) return false;
+    for (const agent of this.agents) if (agent.hasStreams()) return false;
+    return true;
   }
 
   private checkEnd(): void {
