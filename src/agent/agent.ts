@@ -4,7 +4,7 @@
 import { nanoid } from 'nanoid';
 import { E2eAcceptor } from '../e2e/acceptor.ts';
 import type { AuditEntry, AuditLog } from '../files/audit-log.ts';
-import type { BrokerLink } from '../link/broker-link.ts';
+import type { BrokerLink, LinkMaker } from '../link/broker-link.ts';
 import { LinkKeeper } from '../link/keeper.ts';
 import { linksTo } from '../link/link.ts';
 import { Outbox } from '../link/outbox.ts';
@@ -63,9 +63,10 @@ const lingerMs = 250;
  *
  * @throws FairleadError ERR_CONFIG for a rule or URL that is none, ERR_UNAUTHORIZED or ERR_FORBIDDEN where the
  *   broker refuses the token; a broker that cannot be reached is tried for ever, or until `signal` aborts
+ * @param links How its links are opened. Default: as WebSockets.
  */
-export async function startAgent(options: AgentOptions): Promise<Agent> {
-  const agent = new RunningAgent(options);
+export async function startAgent(options: AgentOptions, links: LinkMaker = linksTo(options)): Promise<Agent> {
+  const agent = new RunningAgent(options, links);
   await agent.start(options.signal);
   return agent;
 }
@@ -91,7 +92,7 @@ class RunningAgent implements Agent {
   private state: 'starting' | 'serving' | 'draining' | 'closed' = 'starting';
   private started: { resolve(): void; reject(error: unknown): void } | undefined;
 
-  constructor(options: AgentOptions) {
+  constructor(options: AgentOptions, links: LinkMaker) {
     const settings = { ...agentDefaults, ...options };
     this.node = options.node;
     this.instance = options.instance ?? nanoid(12);
@@ -119,7 +120,7 @@ class RunningAgent implements Agent {
       ...(routes.length === 0 ? {} : { routes: routes.join(',') }),
       ...(Object.keys(labels).length === 0 ? {} : { labels: new URLSearchParams(labels).toString() }),
     };
-    this.keeper = new LinkKeeper(linksTo(options), '/v1/agent', () => query, {
+    this.keeper = new LinkKeeper(links, '/v1/agent', () => query, {
       up: (link, hello) => this.onUp(link, hello),
       down: (error) => this.onDown(error),
       control: (message) => this.onControl(message),

@@ -43,7 +43,7 @@ export interface NodeList {
 /** Nodes that have an agent, by name. */
 export function listNodes(switchboard: Switchboard, question: NodeQuestion = {}): NodeSummary[] {
   const nodes = new Map<string, InstanceSummary[]>();
-  for (const link of switchboard.agents()) {
+  for (const link of switchboard.agents(question.node)) {
     const { node } = link.tag;
     if (!concerns(question, link.tag)) continue;
     const instances = nodes.get(node);

@@ -1,5 +1,6 @@
 // Notices links whose path is dead, by looking now and then at what each has read: no work per message, and a
-// process that was suspended does not take its own sleep for its peers' silence.
+// process that was suspended does not take its own sleep for its peers' silence. Links that came at different times
+// are looked at at different times, so that a hundred thousand are not all pinged in one turn of the event loop.
 
 export interface Watched {
   readonly bytesRead: number;
@@ -24,8 +25,14 @@ interface Silence {
   looks: number;
 }
 
+/** Between two looks at different links, in milliseconds. */
+const leastStepMs = 100;
+
 export class KeepAlive<Link extends Watched> {
-  readonly #silences = new Map<Link, Silence>();
+  /** By when they are looked at. */
+  readonly #slots: readonly Map<Link, Silence>[];
+  /** Looked at last: what comes now is looked at in a whole round. */
+  #slot = 0;
   readonly #pingEvery = 2;
   /** Of a link that is busy. */
   readonly #measureEvery = 6;
@@ -37,25 +44,33 @@ export class KeepAlive<Link extends Watched> {
     const lookEveryMs = options.idleMs / this.#pingEvery;
     this.#giveUpAt = Math.ceil(options.silenceMs / lookEveryMs);
     this.#lost = lost;
-    this.#timer = setInterval(() => this.#look(), lookEveryMs);
+    const slots = Math.max(1, Math.floor(lookEveryMs / leastStepMs));
+    this.#slots = Array.from({ length: slots }, () => new Map());
+    this.#timer = setInterval(() => this.#step(), lookEveryMs / slots);
     this.#timer.unref();
   }
 
   add(link: Link): void {
-    this.#silences.set(link, { bytesRead: link.bytesRead, untilPing: this.#pingEvery, looks: 0 });
+    this.#slots[this.#slot]?.set(link, { bytesRead: link.bytesRead, untilPing: this.#pingEvery, looks: 0 });
   }
 
   remove(link: Link): void {
-    this.#silences.delete(link);
+    for (const silences of this.#slots) silences.delete(link);
   }
 
   stop(): void {
     clearInterval(this.#timer);
-    this.#silences.clear();
+    for (const silences of this.#slots) silences.clear();
   }
 
-  #look(): void {
-    for (const [link, silence] of this.#silences) {
+  #step(): void {
+    this.#slot = (this.#slot + 1) % this.#slots.length;
+    const silences = this.#slots[this.#slot];
+    if (silences !== undefined) this.#look(silences);
+  }
+
+  #look(silences: Map<Link, Silence>): void {
+    for (const [link, silence] of silences) {
       const { bytesRead } = link;
       if (bytesRead !== silence.bytesRead) {
         silence.bytesRead = bytesRead;
@@ -66,7 +81,7 @@ export class KeepAlive<Link extends Watched> {
       silence.looks++;
       // A link that is paused is silent because of us. Its pings still find out a peer that has gone.
       if (silence.looks >= this.#giveUpAt && !link.isPaused) {
-        this.#silences.delete(link);
+        silences.delete(link);
         this.#lost(link);
       } else if (silence.looks % this.#pingEvery === 0 || --silence.untilPing <= 0) this.#ping(link, silence);
     }

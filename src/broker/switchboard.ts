@@ -14,7 +14,8 @@ export interface Switchboard {
   dialer(sessionHigh: number, sessionLow: number): DialLink | undefined;
   /** Where a new session begins: the agent of the node that came last and is not draining. */
   newestAgent(node: string): AgentLink | undefined;
-  agents(): Iterable<AgentLink>;
+  /** Of one node, or of all. */
+  agents(node?: string): Iterable<AgentLink>;
   /** Every dial link of a node, whichever instance it is bound to. */
   dialers(node: string): Iterable<DialLink>;
   dialerCount(node: string): number;

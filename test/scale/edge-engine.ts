@@ -1,0 +1,122 @@
+// The edge engine's directory with so many nodes, on the edge's own runtime on this machine: what one object has to do
+// for all. The nodes' objects know nothing of each other, so that one costs what it costs among a hundred thousand.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { WebSocket } from 'ws';
+import { subprotocol } from '../../src/broker/gate.ts';
+import { mintToken } from '../../src/broker/index.ts';
+import { secret } from './broker.ts';
+
+export interface EdgeCosts {
+  readonly nodes: number;
+  readonly listed: number;
+  /** CPU of the runtime for one report: Worker, directory and storage. */
+  readonly reportMs: number;
+  readonly rowBytes: number;
+  readonly listBytes: number;
+  readonly listMs: number;
+  readonly statusMs: number;
+  readonly resolveMs: number;
+  /** One node by name: its own object answers. */
+  readonly nodeMs: number;
+  readonly residentBytes: number;
+  /** Real agent links, each to an object of its own. */
+  readonly objects: number;
+  readonly bytesPerObject: number;
+}
+
+const main = fileURLToPath(new URL('../../scripts/edge/main.js', import.meta.url));
+const reportsAtOnce = 250;
+
+interface Ready {
+  readonly listen: readonly string[];
+  readonly pid: number;
+}
+
+export async function edgeCosts(nodes: number, objects: number): Promise<EdgeCosts> {
+  const directory = mkdtempSync(join(tmpdir(), 'fairlead-scale-'));
+  const secretFile = join(directory, 'secret');
+  writeFileSync(secretFile, secret, { mode: 0o600 });
+  const args = ['--port', '0', '--auth-secret-file', secretFile, '--entry', 'test/scale/edge-worker.ts'];
+  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const sockets: WebSocket[] = [];
+  try {
+    let log = '';
+    let ready: Ready | undefined;
+    for await (const chunk of child.stderr) {
+      log += chunk;
+      const line = /^\{.*"msg":"ready".*\}$/m.exec(log)?.[0];
+      if (line === undefined) continue;
+      ready = JSON.parse(line) as Ready;
+      break;
+    }
+    if (ready === undefined) throw new Error(`the edge runtime did not start: ${log}`);
+    const { pid, listen } = ready;
+    const origin = `http://${listen[0]}`;
+    const headers = { authorization: `Bearer ${await mintToken({ secret, dial: ['*'] })}` };
+    const ask = async (path: string) => {
+      const before = cpuMs(pid);
+      const response = await fetch(`${origin}${path}`, { headers });
+      const text = await response.text();
+      if (!response.ok) throw new Error(`${path}: ${response.status} ${text}`);
+      return { text, ms: cpuMs(pid) - before };
+    };
+    await ask('/scale/report?from=0&to=1');
+    const sizeBefore = Number((await ask('/scale/size')).text);
+    const before = cpuMs(pid);
+    for (let at = 1; at < nodes; at += reportsAtOnce)
+      await ask(`/scale/report?from=${at}&to=${Math.min(nodes, at + reportsAtOnce)}`);
+    const reportMs = (cpuMs(pid) - before) / nodes;
+    const rowBytes = (Number((await ask('/scale/size')).text) - sizeBefore) / nodes;
+    const list = await ask('/v1/nodes');
+    const status = await ask('/v1/status');
+    const resolve = await ask('/v1/resolve?host=node-0');
+    const residentWithDirectory = residentBytes(pid);
+    for (let n = 0; n < objects; n += 1) {
+      const node = `object-${n}`;
+      const query = new URLSearchParams({ node, instance: 'one', attempt: '1' });
+      const authorization = `Bearer ${await mintToken({ secret, agent: node })}`;
+      const url = `ws://${listen[0]}/v1/agent?${query}`;
+      const socket = new WebSocket(url, subprotocol, { headers: { authorization } });
+      await once(socket, 'message');
+      sockets.push(socket);
+    }
+    const node = await ask('/v1/nodes/object-0');
+    return {
+      nodes,
+      listed: (JSON.parse(list.text) as { nodes: unknown[] }).nodes.length,
+      reportMs,
+      rowBytes,
+      listBytes: list.text.length,
+      listMs: list.ms,
+      statusMs: status.ms,
+      resolveMs: resolve.ms,
+      nodeMs: node.ms,
+      residentBytes: residentWithDirectory,
+      objects,
+      bytesPerObject: (residentBytes(pid) - residentWithDirectory) / objects,
+    };
+  } finally {
+    for (const socket of sockets) socket.terminate();
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+    rmSync(directory, { recursive: true });
+  }
+}
+
+/** Of all threads of a process, in ms; the kernel counts in hundredths of a second. */
+function cpuMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ');
+  return 10 * (Number(fields[11]) + Number(fields[12]));
+}
+
+function residentBytes(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
+}
