@@ -55,6 +55,13 @@ export function listNodes(switchboard: Switchboard, question: NodeQuestion = {})
     .sort((a, b) => (a.node < b.node ? -1 : 1));
 }
 
+/** The same an instance at a time, in no order: nodes that come and go meanwhile may be in it or not. */
+export function* eachInstance(switchboard: Switchboard, question: NodeQuestion): Iterable<NodeSummary> {
+  for (const link of switchboard.agents(question.node))
+    if (concerns(question, link.tag))
+      yield { node: link.tag.node, instances: [summarize(switchboard, link)] };
+}
+
 /** True where the node serves `host`; undefined: any. */
 export function servesNode({ node, instances }: NodeSummary, host: string | undefined): boolean {
   return host === undefined || instances.some(({ routes }) => concerns({ host }, { node, routes }));

@@ -82,9 +82,9 @@ export class MemorySwitchboard implements Switchboard {
   }
 
   *links(): Iterable<BrokerLink> {
-    for (const node of this.#nodes.values()) {
-      yield* node.agents.values();
-      yield* node.dialers;
+    for (const { agents, dialers } of this.#nodes.values()) {
+      for (const link of agents.values()) yield link;
+      for (const link of dialers) yield link;
     }
   }
 

@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { WebSocket } from 'ws';
 import { subprotocol } from '../../src/broker/gate.ts';
@@ -46,17 +47,7 @@ export async function edgeCosts(nodes: number, objects: number): Promise<EdgeCos
   const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
   const sockets: WebSocket[] = [];
   try {
-    let log = '';
-    let ready: Ready | undefined;
-    for await (const chunk of child.stderr) {
-      log += chunk;
-      const line = /^\{.*"msg":"ready".*\}$/m.exec(log)?.[0];
-      if (line === undefined) continue;
-      ready = JSON.parse(line) as Ready;
-      break;
-    }
-    if (ready === undefined) throw new Error(`the edge runtime did not start: ${log}`);
-    const { pid, listen } = ready;
+    const { pid, listen } = await readyLine(child.stderr);
     const origin = `http://${listen[0]}`;
     const headers = { authorization: `Bearer ${await mintToken({ secret, dial: ['*'] })}` };
     const ask = async (path: string) => {
@@ -107,6 +98,19 @@ export async function edgeCosts(nodes: number, objects: number): Promise<EdgeCos
     await once(child, 'exit');
     rmSync(directory, { recursive: true });
   }
+}
+
+async function readyLine(stderr: Readable): Promise<Ready> {
+  let log = '';
+  const line = await new Promise<string>((resolve, reject) => {
+    stderr.once('end', () => reject(new Error(`the edge runtime did not start: ${log}`)));
+    stderr.on('data', (chunk: Buffer) => {
+      log = (log + chunk).slice(-10_000);
+      const ready = /^\{.*"msg":"ready".*\}$/m.exec(log)?.[0];
+      if (ready !== undefined) resolve(ready);
+    });
+  });
+  return JSON.parse(line) as Ready;
 }
 
 /** Of all threads of a process, in ms; the kernel counts in hundredths of a second. */

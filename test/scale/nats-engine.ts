@@ -143,13 +143,16 @@ function residentBytes({ pid }: ChildProcess): number {
   return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) * 1024;
 }
 
+/** Resolves once it serves. What it says is read to the end: a server that cannot say something is ended by that. */
 async function ready(server: ChildProcess): Promise<void> {
   let said = '';
-  for await (const chunk of server.stderr ?? []) {
-    said += chunk;
-    if (said.includes('Server is ready')) break;
-  }
-  server.stderr?.destroy();
+  await new Promise<void>((resolve, reject) => {
+    server.once('exit', (code) => reject(new Error(`nats-server ended with ${code}: ${said}`)));
+    server.stderr?.on('data', (chunk: Buffer) => {
+      said = (said + chunk).slice(-10_000);
+      if (said.includes('Server is ready')) resolve();
+    });
+  });
 }
 
 async function freePort(): Promise<number> {

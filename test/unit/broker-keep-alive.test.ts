@@ -70,3 +70,24 @@ test('nothing is left running after stop', () => {
   keepAlive.stop();
   expect(vi.getTimerCount()).toBe(0);
 });
+
+test('links that came one after the other are not all pinged in one turn', () => {
+  const keepAlive = new KeepAlive<Peer>(defaultKeepAlive, () => {});
+  const peers: Peer[] = [];
+  for (let i = 0; i < 250; i++) {
+    const peer = new Peer();
+    keepAlive.add(peer);
+    peers.push(peer);
+    vi.advanceTimersByTime(10);
+  }
+  const pings = () => peers.reduce((sum, peer) => sum + peer.pings, 0);
+  let most = 0;
+  for (let i = 0; i < 500; i++) {
+    const before = pings();
+    vi.advanceTimersByTime(10);
+    most = Math.max(most, pings() - before);
+  }
+  expect(pings()).toBe(250);
+  expect(most).toBeLessThanOrEqual(10);
+  keepAlive.stop();
+});

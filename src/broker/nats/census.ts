@@ -1,10 +1,11 @@
 // The nodes of all replicas: asked of each at the moment, and put together. Nothing is kept.
 
+import { setImmediate as turn } from 'node:timers/promises';
 import type { NodeQuestion, NodeSummary } from '../directory.ts';
 import type { Bus } from './bus.ts';
 import { pageSchema, parse } from './messages.ts';
 
-/** Longest wait for a replica's answer. */
+/** Longest wait for the next page: a hundred thousand nodes take longer than that altogether. */
 const patienceMs = 2000;
 /** A page is small beside any server's limit. */
 const nodesPerPage = 100;
@@ -38,6 +39,7 @@ export async function takeCensus(
     const subscription = bus.subscribe(inbox, ({ data, kind }) => {
       const page = kind === 'nobody' ? undefined : parse(pageSchema, data);
       if (page === undefined) return;
+      timer.refresh();
       pages.push(page.nodes);
       if (page.isLast) waiting.delete(page.replica);
       if (waiting.size === 0 || pages.length >= mostPages) done(waiting.size === 0);
@@ -46,12 +48,23 @@ export async function takeCensus(
   });
 }
 
-/** Answers another replica's question. */
-export function answerCensus(bus: Bus, inbox: string, replica: string, nodes: readonly NodeSummary[]): void {
-  for (let at = 0; at === 0 || at < nodes.length; at += nodesPerPage) {
-    const isLast = at + nodesPerPage >= nodes.length;
-    bus.say(inbox, 'page', { replica, isLast, nodes: nodes.slice(at, at + nodesPerPage) });
+/** Answers another replica's question, a page in each turn of the event loop. */
+export async function answerCensus(
+  bus: Bus,
+  inbox: string,
+  replica: string,
+  nodes: Iterable<NodeSummary>,
+): Promise<void> {
+  let page: NodeSummary[] = [];
+  for (const node of nodes) {
+    if (page.length === nodesPerPage) {
+      bus.say(inbox, 'page', { replica, isLast: false, nodes: page });
+      page = [];
+      await turn();
+    }
+    page.push(node);
   }
+  bus.say(inbox, 'page', { replica, isLast: true, nodes: page });
 }
 
 /** One summary per node; an instance that two replicas claim is the newer one's. */

@@ -5,7 +5,7 @@
 import type { Subscription } from '@nats-io/transport-node';
 import { nanoid } from 'nanoid';
 import type { BrokerLog } from '../broker-log.ts';
-import { listNodes, type NodeList, type NodeQuestion } from '../directory.ts';
+import { eachInstance, listNodes, type NodeList, type NodeQuestion } from '../directory.ts';
 import { type AgentLink, type DialLink, dialTag, isDialLink } from '../link.ts';
 import type { Relay } from '../relay.ts';
 import type { Replicas } from '../replicas.ts';
@@ -419,7 +419,7 @@ export class NatsReplicas implements Replicas {
   #answer({ data, reply }: BusMessage): void {
     const question = parse(questionSchema, data);
     if (question === undefined || reply === '') return;
-    answerCensus(this.#bus, reply, this.#id, listNodes(this.#relay.switchboard, question));
+    void answerCensus(this.#bus, reply, this.#id, eachInstance(this.#relay.switchboard, question));
   }
 
   #sayPresence(leaving: boolean): void {
