@@ -4,7 +4,7 @@ import { mintToken } from '../../src/broker/index.ts';
 import { encodeControl } from '../../src/protocol/control.ts';
 import { envelopeBytes, formatSession, readSession, writeSession } from '../../src/protocol/envelope.ts';
 import { frameTypes } from '../../src/protocol/frame.ts';
-import { costOf } from './block.ts';
+import { costOf, cpuMsOf } from './block.ts';
 import { type BrokerEnd, type Peer, SocketlessBroker, secret } from './broker.ts';
 
 export interface OwnCosts {
@@ -29,6 +29,8 @@ export interface OwnCosts {
 
 const dials = 500;
 const atOnce = 200;
+/** In which every link is pinged. */
+const roundMs = 5050;
 
 /** Answers what an agent's session layer would, and echoes messages. */
 class QuietAgents implements Peer {
@@ -83,7 +85,9 @@ export async function ownCosts(nodes: number): Promise<OwnCosts> {
       );
   });
   const bytesPerNode = (heapBytes() - before) / nodes;
-  const keepAlive = await costOf(() => new Promise((resolve) => setTimeout(resolve, 5050)));
+  const round = () => new Promise((resolve) => setTimeout(resolve, roundMs));
+  const keepAliveMs = await cpuMsOf(round);
+  const { blockMs: keepAliveBlockMs } = await costOf(round);
   const expire = await costOf(() => broker.relay.expire(Date.now()));
   const dialer = new CountingDialer();
   const dial = await costOf(async () => {
@@ -114,8 +118,8 @@ export async function ownCosts(nodes: number): Promise<OwnCosts> {
     listed,
     bytesPerNode,
     registerMs: register.cpuMs / nodes,
-    keepAliveMs: keepAlive.cpuMs,
-    keepAliveBlockMs: keepAlive.blockMs,
+    keepAliveMs,
+    keepAliveBlockMs,
     expireBlockMs: expire.blockMs,
     dialMs: dial.cpuMs / dials,
     answered: dialer.messages,

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { WebSocket } from 'ws';
 import { subprotocol } from '../../src/broker/gate.ts';
 import { mintToken, startBroker } from '../../src/broker/index.ts';
-import { costOf } from './block.ts';
+import { costOf, cpuMsOf } from './block.ts';
 import { secret } from './broker.ts';
 
 export interface SocketCosts {
@@ -41,12 +41,12 @@ export async function socketCosts(links: number): Promise<SocketCosts> {
       await once(peer, 'message');
     });
     const bytesPerLink = (residentBytes() - before) / links;
-    const idle = await costOf(() => new Promise((resolve) => setTimeout(resolve, idleSeconds * 1000)));
+    const idleMs = await cpuMsOf(() => new Promise((resolve) => setTimeout(resolve, idleSeconds * 1000)));
     return {
       links,
       bytesPerLink,
       upgradeMs: upgrades.cpuMs / links,
-      idleMsPerSecond: idle.cpuMs / idleSeconds / links,
+      idleMsPerSecond: idleMs / idleSeconds / links,
     };
   } finally {
     peer.kill();
