@@ -25,6 +25,10 @@ test('noise is none, nor is growth below the bound, nor what was filled at the s
   expect(verdictOf((hours) => Math.min(hours * 400, 50), 1)).toBe('flat');
 });
 
+test('what a process that was killed leaves for a while is none, even at the end', () => {
+  expect(verdictOf((hours) => (hours > 0.97 ? 40 : 10), 1)).toBe('flat');
+});
+
 test('a run that is over before everything is warm tells nothing', () => {
   expect(verdictOf((hours) => 1000 * hours, 0, 0.1)).toBe('too short');
 });

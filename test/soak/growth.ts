@@ -1,6 +1,6 @@
 // What each long-living process has of each thing over time, and whether it is more and more.
 
-import { leastSquares, type Point, stretches } from './linear-fit.ts';
+import { floors, leastSquares, type Point } from './linear-fit.ts';
 
 /** What may be more after an hour, by what is measured: less is not told from how the hour began. */
 const boundsPerHour = {
@@ -20,6 +20,8 @@ const warmUpHours = 8 / 60;
 /** A slope is told from noise only over so many standard errors. */
 const certainty = 3;
 const stretchCount = 16;
+/** A stretch is longer than what a killed peer leaves at its others, which have it until the resume window is over. */
+const leastStretchHours = 2 / 60;
 
 export interface Trend {
   readonly process: string;
@@ -57,12 +59,14 @@ export class Growth {
 
 function trend(process: string, figure: keyof Figures, points: readonly Point[]): Trend {
   const warmUntil = Math.max(warmUpHours, (points.at(-1)?.[0] ?? 0) * warmUpShare);
-  const late = stretches(
+  const late = floors(
     points.filter(([hours]) => hours > warmUntil),
     stretchCount,
   );
   const { slope, standardError } = leastSquares(late);
   const boundPerHour = boundsPerHour[figure];
+  const lateHours = (points.at(-1)?.[0] ?? 0) - warmUntil;
+  const isTooShort = late.length < stretchCount || lateHours < stretchCount * leastStretchHours;
   const leaks = slope > boundPerHour && slope > certainty * standardError;
   return {
     process,
@@ -71,7 +75,7 @@ function trend(process: string, figure: keyof Figures, points: readonly Point[])
     slopePerHour: slope,
     standardError,
     boundPerHour,
-    verdict: late.length < stretchCount ? 'too short' : leaks ? 'LEAKS' : 'flat',
+    verdict: isTooShort ? 'too short' : leaks ? 'LEAKS' : 'flat',
     points,
   };
 }

@@ -20,14 +20,14 @@ export function leastSquares(points: readonly Point[]): Fit {
 }
 
 /**
- * The means of so many stretches of a series. What is one stream more now is likely to be one more a moment later;
- * over stretches longer than a stream lives, what is left over is noise, as the standard error takes it to be.
+ * The least of each of so many stretches of a series: what comes and goes, and is given back within a stretch, does not
+ * show in it, and what is never given back does.
  */
-export function stretches(points: readonly Point[], count: number): Point[] {
+export function floors(points: readonly Point[], count: number): Point[] {
   const length = Math.max(1, points.length / count);
   return Array.from({ length: Math.min(count, points.length) }, (_, n) => {
     const some = points.slice(Math.floor(n * length), Math.floor((n + 1) * length));
-    return [mean(some.map(([x]) => x)), mean(some.map(([, y]) => y))];
+    return [mean(some.map(([x]) => x)), Math.min(...some.map(([, y]) => y))];
   });
 }
 
