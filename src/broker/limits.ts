@@ -9,6 +9,8 @@ export interface Limit {
   readonly least: number;
   readonly most: number;
   readonly standard: number;
+  /** The default in words, where the number is of this machine. */
+  readonly standardInWords?: string;
   /** What it bounds, for `--help`; names ending in `Bytes` are in bytes, the others are counts. */
   readonly help: string;
 }
@@ -92,6 +94,7 @@ export const brokerLimits = {
     least: 64 * mebibyte,
     most: anyBytes,
     standard: Math.round(memoryShare * usableMemory()),
+    standardInWords: `${100 * memoryShare} % of the memory of the machine or container`,
     help: 'bytes of memory of the process, resident',
   },
 } as const satisfies Readonly<Record<string, Limit>>;

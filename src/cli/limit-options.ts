@@ -6,6 +6,7 @@ interface Limit {
   readonly least: number;
   readonly most: number;
   readonly standard: number;
+  readonly standardInWords?: string;
   readonly help: string;
 }
 
@@ -19,12 +20,13 @@ function flagOf(name: string): string {
 }
 
 export function addLimitOptions(command: Command, limits: LimitTable<string>): Command {
-  for (const [name, { least, most, standard, help }] of Object.entries(limits)) {
+  for (const [name, { least, most, standard, standardInWords, help }] of Object.entries(limits)) {
     const isBytes = name.endsWith('Bytes');
+    const byDefault = standardInWords ?? (isBytes ? formatBytes(standard) : standard);
     command.addOption(
       new Option(
         `${flagOf(name)} <${isBytes ? 'bytes' : 'count'}>`,
-        `most ${help} (default: ${isBytes ? formatBytes(standard) : standard})`,
+        `most ${help} (default: ${byDefault})`,
       ).argParser((text) => inRange(isBytes ? parseBytes(text) : parseCount(text), least, most)),
     );
   }

@@ -57,6 +57,8 @@ export class LinkKeeper {
   /** When there was a link last, or the first was asked for. */
   private awaySinceMs = 0;
   private isLongAway = false;
+  /** Why the link in use was lost while the next one was under way. */
+  private lost: FairleadError | undefined;
   private triedSecondMs = Number.NEGATIVE_INFINITY;
   private closed = false;
   private attempt = 0;
@@ -133,6 +135,7 @@ export class LinkKeeper {
     const old = this.current;
     this.current = link;
     this.next = undefined;
+    this.lost = undefined;
     this.delay = undefined;
     this.renewal.begin(link.credentials?.token);
     if (link.credentials !== undefined) this.certificates?.begin(link.credentials);
@@ -145,13 +148,16 @@ export class LinkKeeper {
     if (link === this.next) this.next = undefined;
     else if (link === this.current) {
       this.current = undefined;
+      this.lost = error;
       this.awaySinceMs = performance.now();
       this.renewal.end();
       this.certificates?.end();
     } else return;
     // While one link is up or under way, the loss of the other is no news.
     if (this.current !== undefined || this.next !== undefined) return;
-    if (this.handler.down(error)) this.retry();
+    const reason = this.lost ?? error;
+    this.lost = undefined;
+    if (this.handler.down(reason)) this.retry();
     else this.close();
   }
 

@@ -57,6 +57,7 @@ function exampleOf(kind: string, name: string, { argChoices, description }: Opti
     metrics: '127.0.0.1:9090',
     drain: '10',
     'max-connections': '100',
+    'max-memory-bytes': '1GiB',
     'dial-timeout': '5',
     'handshake-timeout': '5',
     'trusted-proxy': '[10.0.0.0/8, 192.168.0.1]',
