@@ -45,5 +45,5 @@ test('curl reaches HTTPS on a node; its certificate is verified at the gateway',
     expect(await curl(rig, site.url(`/proxy/${name}/`))).toEqual({ code: 0, body: 'verified\n', stderr: '' });
   }
   await site.empty();
-  expect(target.open.size).toBe(0);
+  await expect.poll(() => target.open.size).toBe(0);
 });
