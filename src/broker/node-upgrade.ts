@@ -2,11 +2,8 @@
 // says why not.
 
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
-import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
-import { adoptSocket, closeTogether } from '../link/adopted-socket.ts';
-import { bulkReads } from '../link/bulk-reads.ts';
 import { requestIdHeader, requestIdOf } from '../protocol/dial-mark.ts';
 import { type Admission, agentPath, type Caller, dialPath, type Gate, subprotocol } from './gate.ts';
 import { Refusal } from './refusal.ts';
@@ -25,13 +22,7 @@ export interface UpgraderOptions {
   readonly screen: (incoming: IncomingMessage) => Promise<void>;
   /** A token was refused. */
   readonly unauthorized: (incoming: IncomingMessage) => void;
-  /** `socket` is the WebSocket's own, which need not be the request's any more. */
-  readonly accept: (
-    webSocket: WebSocket,
-    socket: Socket,
-    incoming: IncomingMessage,
-    admission: Admission,
-  ) => void;
+  readonly accept: (webSocket: WebSocket, incoming: IncomingMessage, admission: Admission) => void;
   /** `request`: what it is known by, where it says so. */
   readonly refused: (refusal: Refusal, path: string, request: string | undefined) => void;
   readonly failed: (error: unknown) => void;
@@ -81,9 +72,8 @@ export class Upgrader {
         if (decision instanceof Response) return writeResponse(socket, decision);
         if (this.#options.isDraining()) throw new Refusal('draining', 'this broker is shutting down');
         socket.off('error', fail);
-        const own = readingBulk(incoming.socket);
-        this.#server.handleUpgrade(incoming, own, head, (webSocket) =>
-          this.#options.accept(webSocket, own, incoming, decision),
+        this.#server.handleUpgrade(incoming, socket, head, (webSocket) =>
+          this.#options.accept(webSocket, incoming, decision),
         );
       })
       .catch((error: unknown) => {
@@ -121,19 +111,6 @@ export class Upgrader {
     this.#options.refused(refusal, url.split('?', 1)[0] ?? '', request);
     writeResponse(socket, refusal.toResponse(request)).catch(() => socket.destroy());
   }
-}
-
-/** On Node what an upgrade hands over is the connection's socket, plain or TLS. */
-function readingBulk(accepted: Socket): Socket {
-  // A peer that speaks before its time has been read already.
-  if (accepted.readableLength > 0) return accepted;
-  const adopted = adoptSocket(
-    accepted,
-    bulkReads((bytes) => adopted?.emit('data', bytes)),
-  );
-  if (adopted === undefined) return accepted;
-  closeTogether(accepted, adopted);
-  return adopted;
 }
 
 function toRequest(incoming: IncomingMessage): Request {

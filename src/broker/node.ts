@@ -2,7 +2,7 @@
 // one of them.
 
 import { createServer, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import type { WebSocket } from 'ws';
 import { asksFromLoopback, asksLocally } from '../link/local-request.ts';
@@ -207,12 +207,9 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const expiry = setInterval(() => relay.expire(Date.now()), expiryEveryMs);
   expiry.unref();
 
-  function accept(
-    webSocket: WebSocket,
-    socket: Socket,
-    incoming: IncomingMessage,
-    admission: Admission,
-  ): void {
+  function accept(webSocket: WebSocket, incoming: IncomingMessage, admission: Admission): void {
+    // On Node what an upgrade hands over is the connection's socket, plain or TLS.
+    const { socket } = incoming;
     const link = new NodeLink(tagOf(admission, requests.addressOf(incoming)), webSocket, socket, pressure);
     const client = requests.proxiedSourceOf(incoming);
     if (client !== undefined) webSocket.once('close', intake.enterProxied(client));

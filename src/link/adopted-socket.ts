@@ -15,7 +15,7 @@ interface Handle {
 /**
  * A socket for the same connection, which reads as `onread` says; undefined where that cannot be had: with TLS, or on a
  * runtime that is built differently. `accepted` must be paused; bytes that it has read already are still to be taken from
- * it. After that it is of no use, and its owner destroys it: at once, or {@link closeTogether} with the new one.
+ * it. After that it is of no use, and its owner destroys it.
  */
 export function adoptSocket(accepted: Socket, onread: OnReadOpts): Socket | undefined {
   const handle = handleOf(accepted);
@@ -25,12 +25,6 @@ export function adoptSocket(accepted: Socket, onread: OnReadOpts): Socket | unde
   (accepted as unknown as { _handle: null })._handle = null;
   const options = { handle, allowHalfOpen: accepted.allowHalfOpen, onread };
   return new Socket(options as SocketConstructorOpts);
-}
-
-/** For those who count connections, or end them, by the socket that was accepted. */
-export function closeTogether(accepted: Socket, adopted: Socket): void {
-  adopted.once('close', () => accepted.destroy());
-  accepted.once('close', () => adopted.destroy());
 }
 
 function handleOf(socket: Socket): Handle | undefined {

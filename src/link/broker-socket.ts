@@ -1,18 +1,22 @@
-// The connection under a link, made as `ws` makes it, but for where its bytes are read to.
+// The connection under a link, where it is not for `ws` to make.
 
 import type { RequestOptions } from 'node:http';
-import { connect as connectTcp, isIP, type NetConnectOpts, type Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import type { ClientOptions } from 'ws';
-import { bulkReads } from './bulk-reads.ts';
 import { RecordReads } from './record-reads.ts';
 
 type RequestConnectionMaker = NonNullable<RequestOptions['createConnection']>;
 type ConnectionMaker = NonNullable<ClientOptions['createConnection']>;
 
-/** For the `createConnection` of a WebSocket's options. */
-export function connectionMaker(isSecure: boolean): ConnectionMaker {
-  return (isSecure ? connectSecurely : connectPlainly) as ConnectionMaker;
+/** For the `createConnection` of a WebSocket's options, with TLS: made as the library makes it, and read in larger pieces. */
+export const secureConnection = connectSecurely as ConnectionMaker;
+
+function connectSecurely(to: ConnectionOptions): Socket {
+  const reads = new RecordReads((bytes) => socket.emit('data', bytes));
+  const socket: Socket = connectTls(secured(to, { onread: reads.onread }));
+  socket.prependListener('end', () => reads.flush());
+  return socket;
 }
 
 /** For the `createConnection` of a WebSocket's or a request's options, over a connection that is there: one through a proxy. */
@@ -21,19 +25,6 @@ export function connectionOver(tunnel: Socket, isSecure: boolean): ConnectionMak
     ? (to: ConnectionOptions) => connectTls(secured(to, { socket: tunnel }))
     : () => tunnel;
   return make as ConnectionMaker & RequestConnectionMaker;
-}
-
-function connectPlainly(to: NetConnectOpts): Socket {
-  const onread = bulkReads((bytes) => socket.emit('data', bytes));
-  const socket: Socket = connectTcp({ ...to, path: undefined, onread } as NetConnectOpts);
-  return socket;
-}
-
-function connectSecurely(to: ConnectionOptions): Socket {
-  const reads = new RecordReads((bytes) => socket.emit('data', bytes));
-  const socket: Socket = connectTls(secured(to, { onread: reads.onread }));
-  socket.prependListener('end', () => reads.flush());
-  return socket;
 }
 
 function secured(to: ConnectionOptions, more: object): ConnectionOptions {

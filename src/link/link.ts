@@ -21,7 +21,7 @@ import {
   linkHighWaterBytes,
   linkLowWaterBytes,
 } from './broker-link.ts';
-import { connectionMaker, connectionOver } from './broker-socket.ts';
+import { connectionOver, secureConnection } from './broker-socket.ts';
 import { CertificateRenewal } from './certificate-renewal.ts';
 import { closeError, refusalError } from './link-errors.ts';
 import { linkUrl } from './link-url.ts';
@@ -129,7 +129,8 @@ export class Link implements BrokerLink {
         perMessageDeflate: false,
         skipUTF8Validation: true,
         ...credentials.tls,
-        createConnection: tunnel ? connectionOver(tunnel, isSecure) : connectionMaker(isSecure),
+        ...(tunnel ? { createConnection: connectionOver(tunnel, isSecure) } : {}),
+        ...(isSecure && !tunnel ? { createConnection: secureConnection } : {}),
         // RFC 6455 §5.3 wants masks against proxies that take frames for HTTP. Inside TLS, or without
         // leaving this machine, there is none, and an all-zero key saves a pass over every byte.
         ...(isSecure || (isLoopback(url.hostname) && tunnel === undefined) ? { generateMask: zeroMask } : {}),

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import { adoptSocket, closeTogether } from '../../src/link/adopted-socket.ts';
+import { adoptSocket } from '../../src/link/adopted-socket.ts';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -37,7 +37,7 @@ function adopt(accepted: Socket) {
     },
   });
   if (adopted === undefined) throw new Error('this Node has no handle to adopt');
-  closeTogether(accepted, adopted);
+  accepted.destroy();
   cleanups.push(() => adopted.destroy());
   adopted.resume();
   return { adopted, text: () => Buffer.concat(seen).toString() };
@@ -54,24 +54,6 @@ test('an accepted connection is read into the buffer that its adopter gives, and
   const [answer] = (await once(client, 'data')) as [Buffer];
   expect(answer.toString()).toBe('answered');
   await closed;
-});
-
-test('who counts connections by the accepted socket hears of the end, and the server can close', async () => {
-  const { server, client, accepted } = await pair();
-  const { adopted } = adopt(accepted);
-  const closed = once(accepted, 'close');
-  client.destroy();
-  adopted.on('end', () => adopted.end());
-  await closed;
-  await new Promise((resolve) => server.close(resolve));
-});
-
-test('who destroys the accepted socket ends the connection', async () => {
-  const { client, accepted } = await pair();
-  const { adopted } = adopt(accepted);
-  client.resume();
-  accepted.destroy();
-  await Promise.all([once(adopted, 'close'), once(client, 'end')]);
 });
 
 test('a connection can still be reset', async () => {

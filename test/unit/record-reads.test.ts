@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { AddressInfo, OnReadOpts, Socket } from 'node:net';
 import { createServer } from 'node:tls';
 import { expect, test } from 'vitest';
-import { connectionMaker } from '../../src/link/broker-socket.ts';
+import { secureConnection } from '../../src/link/broker-socket.ts';
 import { RecordReads } from '../../src/link/record-reads.ts';
 import { selfSigned } from '../rig/certificates.ts';
 import { Rig } from '../rig/rig.ts';
@@ -100,7 +100,7 @@ test('over TLS all comes before the end, whole records last', async () => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   rig.defer(() => server.close());
   const { port } = server.address() as AddressInfo;
-  const connect = connectionMaker(true) as unknown as (to: object) => Socket;
+  const connect = secureConnection as unknown as (to: object) => Socket;
   const socket = connect({ host: '127.0.0.1', port, ca: readFileSync(cert) });
   rig.defer(() => socket.destroy());
   const chunks: Buffer[] = [];
