@@ -14,7 +14,7 @@ export class Carriage {
   readonly subject: string;
   /** The agent's subject, once it is known. */
   agent: string | undefined;
-  /** The replica that has the agent, once it has taken the link. */
+  /** The replica that has the agent, once it has taken the link: {@link taken}. */
   replica: string | undefined;
   readonly #link: DialLink;
   readonly #bus: Bus;
@@ -22,6 +22,8 @@ export class Carriage {
   readonly #watermarks: { readonly highWaterBytes: number; readonly lowWaterBytes: number };
   #held: Uint8Array[] = [];
   #heldBytes = 0;
+  /** For an answer. */
+  #wait: NodeJS.Timeout | undefined;
   /** The agent's link is full, as its replica says. */
   #lease: NodeJS.Timeout | undefined;
   /** The connection to NATS is full. */
@@ -39,6 +41,18 @@ export class Carriage {
     this.subject = subject;
     this.#subscription = subscription;
     this.#watermarks = watermarks;
+  }
+
+  /** Calls `unanswered` after so long, unless it waits for something else by then, or for nothing. */
+  wait(ms: number, unanswered: () => void): void {
+    clearTimeout(this.#wait);
+    this.#wait = setTimeout(unanswered, ms);
+  }
+
+  /** The replica has taken the link. */
+  taken(replica: string): void {
+    clearTimeout(this.#wait);
+    this.replica = replica;
   }
 
   /** The agent was found at `agent`: what the link has said goes there. */
@@ -84,6 +98,7 @@ export class Carriage {
 
   end(): void {
     this.#subscription?.unsubscribe();
+    clearTimeout(this.#wait);
     clearTimeout(this.#lease);
     if (this.#lease !== undefined || this.#isBusFull) this.#link.resume();
   }

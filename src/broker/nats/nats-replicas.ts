@@ -191,14 +191,13 @@ export class NatsReplicas implements Replicas {
   // ── the dialer's side ────────────────────────────────────────────────────────────────────────────
 
   /** Asks who has the node, again until somebody answers, or nobody. */
-  #look(link: DialLink, carriage: Carriage, againMs: number): void {
-    if (this.#carriages.get(link) !== carriage || carriage.agent !== undefined) return;
-    if (againMs >= lookedLongMs) {
+  #look(link: DialLink, carriage: Carriage, waitMs: number): void {
+    if (waitMs >= lookedLongMs) {
       this.#lost(link, carriage);
       return;
     }
     this.#bus.say(this.#subjects.find(link.tag.node), 'find', {}, carriage.subject);
-    this.#later(againMs, () => this.#look(link, carriage, 2 * againMs));
+    carriage.wait(waitMs, () => this.#look(link, carriage, 2 * waitMs));
   }
 
   #attach(link: DialLink, carriage: Carriage, instance: string): void {
@@ -207,10 +206,7 @@ export class NatsReplicas implements Replicas {
     const agent = this.#subjects.agent(node, instance);
     this.#bus.say(agent, 'attach', { ...body, instance: link.tag.instance }, carriage.subject);
     carriage.begin(agent);
-    this.#later(lookedLongMs, () => {
-      if (this.#carriages.get(link) === carriage && carriage.replica === undefined)
-        this.#lost(link, carriage);
-    });
+    carriage.wait(lookedLongMs, () => this.#lost(link, carriage));
   }
 
   #forDialer(link: DialLink, carriage: Carriage, { kind, data }: BusMessage): void {
@@ -231,7 +227,7 @@ export class NatsReplicas implements Replicas {
       case 'attached': {
         const attached = parse(agentSchema, data);
         if (attached === undefined) return;
-        carriage.replica = attached.replica;
+        carriage.taken(attached.replica);
         link.tag.instance = attached.instance;
         break;
       }
