@@ -12,15 +12,20 @@ export class Conversation {
   /** Who wrote last, at either end. */
   private speaker: Stream | undefined;
   private spokenAtMs = Number.NEGATIVE_INFINITY;
+  private readonly now: () => number;
+
+  constructor(now: () => number) {
+    this.now = now;
+  }
 
   /** Few bytes go out or have come. Answers whether a conversation begins. */
-  speak(stream: Stream, nowMs: number): boolean {
+  speak(stream: Stream): boolean {
     const { send, receive } = stream;
     // The rest of a transfer is short, too.
     if (send.inFlight > shortBytes || receive.received - receive.ackedTo > shortBytes) return false;
-    const begins = !this.isOn(nowMs);
+    const begins = !this.isOn;
     this.speaker = stream;
-    this.spokenAtMs = nowMs;
+    this.spokenAtMs = this.now();
     return begins;
   }
 
@@ -29,7 +34,7 @@ export class Conversation {
     if (stream === this.speaker) this.speaker = undefined;
   }
 
-  isOn(nowMs: number): boolean {
-    return this.speaker !== undefined && nowMs - this.spokenAtMs < pauseMs;
+  get isOn(): boolean {
+    return this.speaker !== undefined && this.now() - this.spokenAtMs < pauseMs;
   }
 }

@@ -53,7 +53,7 @@ export interface OutboundEvents {
 export class Outbound {
   path: PathLimits = { maxMessageBytes: 65_536 + 64, inFlightBytes: 65_536, messagesAreDear: false };
   readonly window = new PathWindow();
-  readonly conversation = new Conversation();
+  readonly conversation: Conversation;
   readonly pings: Pings;
   /** Sent and not acknowledged, over all streams. */
   inFlightBytes = 0;
@@ -85,6 +85,7 @@ export class Outbound {
     this.highWaterBytes = highWaterBytes;
     this.events = events;
     this.writer = new MessageWriter(session);
+    this.conversation = new Conversation(() => events.now());
     this.pings = new Pings(this.window, events);
   }
 
@@ -167,7 +168,7 @@ export class Outbound {
 
   /** Few bytes of the stream go out or have come. */
   converse(stream: Stream): void {
-    const isFirst = this.conversation.speak(stream, this.events.now());
+    const isFirst = this.conversation.speak(stream);
     // What bulk beside it may have in flight goes by the round trip, which may have been measured while all was busy.
     if (isFirst && this.converses && this.inFlightBytes > shortBytes) this.pings.measureRoundTrip();
   }
@@ -240,7 +241,7 @@ export class Outbound {
 
   /** Somebody waits for answers, and what that costs in messages is not dear. */
   get converses(): boolean {
-    return !this.path.messagesAreDear && this.conversation.isOn(this.events.now());
+    return !this.path.messagesAreDear && this.conversation.isOn;
   }
 
   private pullSmall(): Uint8Array | undefined {
