@@ -1,14 +1,7 @@
 // Flags for limits, made of the table that holds them: `--max-…`, with range and default in the help.
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
-
-interface Limit {
-  readonly least: number;
-  readonly most: number;
-  readonly standard: number;
-  readonly standardInWords?: string;
-  readonly help: string;
-}
+import type { Limit } from '../broker/limits.ts';
 
 export type LimitTable<Name extends string> = Readonly<Record<Name, Limit>>;
 

@@ -21,7 +21,7 @@ export interface KeeperHandler {
   drained(): void;
 }
 
-/** A broker that is restarted is back in seconds: its peers are with it within 2 s of that … */
+/** A broker that is restarted is back in seconds: its peers ask for it every second at least … */
 const soon = new ExponentialBackoff({
   initialDelay: 250,
   maxDelay: 1000,
