@@ -111,11 +111,11 @@ function startedBy(log: string, pid: number, ready: RegExp | undefined): Started
 }
 
 /** CPU seconds so far of a process and of its children that have ended (proc(5): fields 14 to 17 of stat, ticks of 10 ms). */
-export function cpuSeconds({ pid }: Started): number {
+export function cpuSeconds({ pid }: Pick<Started, 'pid'>): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
   return fields.slice(11, 15).reduce((ticks, field) => ticks + Number(field), 0) / 100;
 }
 
-export function residentBytes({ pid }: Started): number {
+export function residentBytes({ pid }: Pick<Started, 'pid'>): number {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
 }

@@ -9,6 +9,7 @@ import { startAgent } from '../../src/agent/index.ts';
 import { mintToken, startBroker } from '../../src/broker/index.ts';
 import { connect as connectBroker } from '../../src/client/index.ts';
 import { startGateway } from '../../src/gateway/index.ts';
+import { randomFrom } from '../rig/random.ts';
 import { Rig } from '../rig/rig.ts';
 
 const secret = 'a secret of the tests, long enough for HS256';
@@ -33,17 +34,6 @@ class Alive {
   [Symbol.dispose](): void {
     this.#hook.disable();
   }
-}
-
-/** xorshift32: the same run every time. */
-function seeded(seed: number): () => number {
-  let x = seed;
-  return () => {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    return (x >>> 0) / 2 ** 32;
-  };
 }
 
 async function startWorld(rig: Rig, maxConnections?: number) {
@@ -105,7 +95,7 @@ test('20,000 dials whose clients vanish at random moments leave nothing in broke
   using alive = new Alive();
   const world = await startWorld(rig);
   const { path, connectPort, socksPort, port } = world;
-  const random = seeded(0x5eed);
+  const random = randomFrom(0x5eed);
   const before = await settled(world, alive);
 
   const authorities = [

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { Authority } from '../rig/certificates.ts';
 import { serveHttp } from '../rig/http-target.ts';
+import { randomFrom } from '../rig/random.ts';
 import { Rig } from '../rig/rig.ts';
 import { Site } from '../rig/site.ts';
 import { connectTo, listen, pattern } from '../rig/targets.ts';
@@ -15,17 +16,6 @@ const clients = 400;
 const atOnce = 20;
 const maxExchanges = 60;
 const seed = 20_261_125;
-
-/** The same in every run. */
-function random(): () => number {
-  let x = seed;
-  return () => {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    return (x >>> 0) / 2 ** 32;
-  };
-}
 
 test(`of ${clients} clients that vanish at random moments, no connection, stream or request is left`, async () => {
   await using rig = new Rig();
@@ -62,7 +52,7 @@ test(`of ${clients} clients that vanish at random moments, no connection, stream
     `GET /proxy/nodes/edge-1:${plain.port}/ HTTP/1.1\r\n${fields}\r\n`.repeat(5),
     `GET /proxy/nodes/edge-`,
   ];
-  const next = random();
+  const next = randomFrom(seed);
   const seen = { nothing: 0, part: 0, whole: 0 };
   const visit = async (): Promise<void> => {
     const socket = connectTo(site.port());

@@ -3,12 +3,13 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { WebSocket } from 'ws';
+import { cpuSeconds, residentBytes } from '../../bench/processes.ts';
 import { subprotocol } from '../../src/broker/gate.ts';
 import { mintToken } from '../../src/broker/index.ts';
 import { secret } from './broker.ts';
@@ -47,27 +48,28 @@ export async function edgeCosts(nodes: number, objects: number): Promise<EdgeCos
   const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
   const sockets: WebSocket[] = [];
   try {
-    const { pid, listen } = await readyLine(child.stderr);
+    const runtime = await readyLine(child.stderr);
+    const { listen } = runtime;
     const origin = `http://${listen[0]}`;
     const headers = { authorization: `Bearer ${await mintToken({ secret, dial: ['*'] })}` };
     const ask = async (path: string) => {
-      const before = cpuMs(pid);
+      const before = cpuSeconds(runtime);
       const response = await fetch(`${origin}${path}`, { headers });
       const text = await response.text();
       if (!response.ok) throw new Error(`${path}: ${response.status} ${text}`);
-      return { text, ms: cpuMs(pid) - before };
+      return { text, ms: 1000 * (cpuSeconds(runtime) - before) };
     };
     await ask('/scale/report?from=0&to=1');
     const sizeBefore = Number((await ask('/scale/size')).text);
-    const before = cpuMs(pid);
+    const before = cpuSeconds(runtime);
     for (let at = 1; at < nodes; at += reportsAtOnce)
       await ask(`/scale/report?from=${at}&to=${Math.min(nodes, at + reportsAtOnce)}`);
-    const reportMs = (cpuMs(pid) - before) / nodes;
+    const reportMs = (1000 * (cpuSeconds(runtime) - before)) / nodes;
     const rowBytes = (Number((await ask('/scale/size')).text) - sizeBefore) / nodes;
     const list = await ask('/v1/nodes');
     const status = await ask('/v1/status');
     const resolve = await ask('/v1/resolve?host=node-0');
-    const residentWithDirectory = residentBytes(pid);
+    const residentWithDirectory = residentBytes(runtime);
     for (let n = 0; n < objects; n += 1) {
       const node = `object-${n}`;
       const query = new URLSearchParams({ node, instance: 'one', attempt: '1' });
@@ -90,7 +92,7 @@ export async function edgeCosts(nodes: number, objects: number): Promise<EdgeCos
       nodeMs: node.ms,
       residentBytes: residentWithDirectory,
       objects,
-      bytesPerObject: (residentBytes(pid) - residentWithDirectory) / objects,
+      bytesPerObject: (residentBytes(runtime) - residentWithDirectory) / objects,
     };
   } finally {
     for (const socket of sockets) socket.terminate();
@@ -111,16 +113,4 @@ async function readyLine(stderr: Readable): Promise<Ready> {
     });
   });
   return JSON.parse(line) as Ready;
-}
-
-/** Of all threads of a process, in ms; the kernel counts in hundredths of a second. */
-function cpuMs(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    .replace(/^.*\) /, '')
-    .split(' ');
-  return 10 * (Number(fields[11]) + Number(fields[12]));
-}
-
-function residentBytes(pid: number): number {
-  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
 }

@@ -2,12 +2,12 @@
 // have to bear. The agents are the broker's ends of links only; dials cross from one replica to the other.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { residentBytes } from '../../bench/processes.ts';
 import { agentTag } from '../../src/broker/link.ts';
 import { NatsReplicas } from '../../src/broker/nats/nats-replicas.ts';
 import { defaultRelayOptions } from '../../src/broker/relay-options.ts';
+import { freePort } from '../rig/free-port.ts';
 import { costOf } from './block.ts';
 import { BrokerEnd, type Peer, SocketlessBroker, silentLog } from './broker.ts';
 
@@ -46,6 +46,7 @@ export async function natsCosts(nodes: number): Promise<NatsCosts> {
   const server = spawn('nats-server', ['-a', '127.0.0.1', '-p', String(port), '-m', String(monitor)], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
+  const { pid = 0 } = server;
   const replicas: NatsReplicas[] = [];
   try {
     await ready(server);
@@ -66,7 +67,7 @@ export async function natsCosts(nodes: number): Promise<NatsCosts> {
     while (![here, there].every(({ replicas: { isUp, figures } }) => isUp && figures.replicas === 1))
       await sleep(50);
     const before = await varz();
-    const bytesBefore = residentBytes(server);
+    const bytesBefore = residentBytes({ pid });
     const register = await costOf(async () => {
       for (let n = 0; n < nodes; n += 1) {
         here.broker.relay.open(new BrokerEnd(tagOfNode(n), deaf));
@@ -74,7 +75,7 @@ export async function natsCosts(nodes: number): Promise<NatsCosts> {
       }
     });
     const after = await settled(varz, before.subscriptions + 2 * nodes);
-    const serverBytesPerNode = (residentBytes(server) - bytesBefore) / nodes;
+    const serverBytesPerNode = (residentBytes({ pid }) - bytesBefore) / nodes;
     const idleFrom = await varz();
     await sleep(idleSeconds * 1000);
     const idleTo = await varz();
@@ -138,11 +139,6 @@ async function settled(varz: () => Promise<Varz>, subscriptions: number): Promis
   }
 }
 
-function residentBytes({ pid }: ChildProcess): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) * 1024;
-}
-
 /** Resolves once it serves. What it says is read to the end: a server that cannot say something is ended by that. */
 async function ready(server: ChildProcess): Promise<void> {
   let said = '';
@@ -153,13 +149,4 @@ async function ready(server: ChildProcess): Promise<void> {
       if (said.includes('Server is ready')) resolve();
     });
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (typeof address !== 'object' || address === null) throw new Error('no port is free');
-  return address.port;
 }

@@ -1,6 +1,7 @@
 // One stream from its first byte to its last, every one of them checked, and what came of it.
 
 import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Kind, Reception } from '../faults/reception.ts';
 import { pattern } from '../rig/targets.ts';
 
@@ -97,15 +98,6 @@ function taken(socket: Socket): Promise<void> {
 }
 
 /** For so long, or until the signal. */
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-  });
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => {});
 }

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { LinkMaker } from '../../src/link/broker-link.ts';
 import { LinkKeeper } from '../../src/link/keeper.ts';
 import { FairleadError } from '../../src/protocol/errors.ts';
+import { fakeLinks, patientListener } from '../rig/fake-links.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -13,28 +13,11 @@ afterEach(() => {
 /** When a broker that refuses every connection is asked again, and how long after the last time, in ms. */
 async function askedWhileAway(forMs: number): Promise<{ readonly at: number; readonly gap: number }[]> {
   const asked: number[] = [];
-  const links: LinkMaker = {
-    access: { url: 'wss://broker.example.com', token: 'a.b.c' },
-    open(_path, _query, handler) {
-      asked.push(performance.now());
-      queueMicrotask(() => handler.closed(new FairleadError('ERR_BROKER_UNREACHABLE', 'refused')));
-      return {
-        bufferedBytes: 0,
-        messagesAreDear: false,
-        credentials: undefined,
-        send() {},
-        sendControl() {},
-        close() {},
-      };
-    },
-  };
-  const keeper = new LinkKeeper(links, '/v1/agent', () => ({}), {
-    up() {},
-    down: () => true,
-    control() {},
-    message() {},
-    drained() {},
+  const links = fakeLinks((handler) => {
+    asked.push(performance.now());
+    queueMicrotask(() => handler.closed(new FairleadError('ERR_BROKER_UNREACHABLE', 'refused')));
   });
+  const keeper = new LinkKeeper(links, '/v1/agent', () => ({}), patientListener);
   keeper.start();
   await vi.advanceTimersByTimeAsync(forMs);
   keeper.close();

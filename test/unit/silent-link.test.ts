@@ -2,11 +2,12 @@ import { EventEmitter, once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
-import type { LinkHandler, LinkMaker } from '../../src/link/broker-link.ts';
+import type { LinkHandler } from '../../src/link/broker-link.ts';
 import { LinkKeeper } from '../../src/link/keeper.ts';
 import { Link } from '../../src/link/link.ts';
 import { encodeControl, type Hello } from '../../src/protocol/control.ts';
 import { frameTypes } from '../../src/protocol/frame.ts';
+import { fakeLinks, patientListener } from '../rig/fake-links.ts';
 
 const hello: Hello = { version: 'test', maxMessageBytes: 266_240, inFlightBytes: 1_048_576 };
 
@@ -80,27 +81,11 @@ test('beside a silent link another is tried once in half a minute, and takes ove
   vi.useFakeTimers();
   const handlers: LinkHandler[] = [];
   const closed: number[] = [];
-  const links: LinkMaker = {
-    access: { url: 'wss://broker.example.com', token: 'a.b.c' },
-    open(_path, _query, handler) {
-      const nth = handlers.push(handler);
-      return {
-        bufferedBytes: 0,
-        messagesAreDear: false,
-        credentials: undefined,
-        send() {},
-        sendControl() {},
-        close: () => closed.push(nth),
-      };
-    },
-  };
-  const keeper = new LinkKeeper(links, '/v1/agent', () => ({}), {
-    up() {},
-    down: () => true,
-    control() {},
-    message() {},
-    drained() {},
-  });
+  const links = fakeLinks(
+    (handler) => handlers.push(handler),
+    (nth) => closed.push(nth),
+  );
+  const keeper = new LinkKeeper(links, '/v1/agent', () => ({}), patientListener);
   keeper.start();
   handlers[0]?.hello(hello);
   const fallSilent = async (nth: number): Promise<void> => {

@@ -4,6 +4,7 @@
 
 import { createSocket, type Socket } from 'node:dgram';
 import { createInterface } from 'node:readline';
+import { randomFrom } from '../random.ts';
 import type { PathConditions, PathCounts } from './path-conditions.ts';
 
 interface Address {
@@ -26,16 +27,7 @@ const counts: { -readonly [Name in keyof PathCounts]: number } = {
   swallowed: 0,
 };
 let conditions: PathConditions = { delayMs: 0 };
-let state = Number(seed) >>> 0 || 1;
-
-/** Xorshift (Marsaglia 2003), 0 to 1. */
-function random(): number {
-  state ^= state << 13;
-  state ^= state >>> 17;
-  state ^= state << 5;
-  state >>>= 0;
-  return state / 0x1_0000_0000;
-}
+const random = randomFrom(Number(seed));
 
 /** One direction. */
 class Direction {
