@@ -61,7 +61,7 @@ test('NATS killed and restarted: local pairs go on meanwhile, the others resume,
   const { port, counts } = await it.patternTarget(bytes, rate);
   await it.agent();
   const local = await it.client({ url: pair.first.url });
-  const remote = it.transfer(await it.client(), port, bytes, rate);
+  const remote = it.exchange(await it.dial(await it.client(), port), bytes, rate);
   remote.catch(() => {});
   await expect.poll(() => counts.length, { timeout: 20_000 }).toBe(1);
   await server.program.kill('SIGKILL');
@@ -151,7 +151,7 @@ test('a partition between the replicas stops only what crosses it, and all of it
   const rate = 4 * mebibyte;
   const { port, counts } = await it.patternTarget(bytes, rate);
   await it.agent();
-  const remote = it.transfer(await it.client(), port, bytes, rate);
+  const remote = it.exchange(await it.dial(await it.client(), port), bytes, rate);
   remote.catch(() => {});
   await expect.poll(() => counts.length, { timeout: 20_000 }).toBe(1);
   const { target } = wire;
@@ -169,7 +169,7 @@ test('a server that cuts slow consumers loses no byte of any stream', async () =
   await using rig = new Rig();
   const server = await NatsServer.start(
     rig,
-    'max_pending: 300000\nmax_payload: 280000\nwrite_deadline: "1s"',
+    'max_pending: 2000000\nmax_payload: 280000\nwrite_deadline: "1s"',
   );
   const pair = await replicas(rig, [server.url]);
   await using it = across(pair);
