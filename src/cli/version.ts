@@ -8,7 +8,7 @@ declare const FAIRLEAD_VERSION: string | undefined;
 export const version = typeof FAIRLEAD_VERSION === 'string' ? FAIRLEAD_VERSION : readVersion();
 
 function readVersion(): string {
-  // From src/cli/ and from dist/src/cli/.
+  // From src/cli/ and dist/command/, and from dist/src/cli/.
   for (const path of ['../../package.json', '../../../package.json']) {
     let text: string;
     try {

@@ -85,30 +85,15 @@ test('the sources that are copied are enough to build', () => {
   expect(strays.stdout).toBe('');
 });
 
-test('the image runs as nobody in particular, with production dependencies, and answers its health check', async () => {
+test('the image runs as nobody in particular, without any package beside it, and answers its health check', async () => {
   expect(only(image, 'USER')).toMatch(/^[1-9]\d+:[1-9]\d+$/);
   await using rig = new Rig();
   const root = rig.path('image');
   const app = join(root, only(image, 'WORKDIR'));
-  const production = execFileSync('npm', ['ls', '--omit=dev', '--parseable', '--all'], {
-    cwd: project,
-    encoding: 'utf8',
-  });
-  const modules = production.split('\n').filter((path) => path.includes('/node_modules/'));
-  expect(modules.length).toBeGreaterThan(5);
-  expect(modules.some((path) => path.endsWith('/vitest'))).toBe(false);
-  for (const path of modules) {
-    // A package's own packages are listed themselves.
-    cpSync(path, join(app, relative(project, path)), {
-      recursive: true,
-      filter: (file) => !relative(path, file).split('/').includes('node_modules'),
-    });
-  }
   for (const { name, text } of image) {
     if (name !== 'COPY') continue;
     const [, from, to] = /^(?:--from=build \/app\/)?(.*) (\S+)$/.exec(text) ?? [];
     for (const source of (from ?? '').split(' ')) {
-      if (source === 'node_modules') continue;
       const target = (to ?? '').endsWith('./') ? join(app, source) : join(app, to ?? '');
       mkdirSync(dirname(target), { recursive: true });
       cpSync(join(project, source), target, { recursive: true });
