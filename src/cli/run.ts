@@ -7,6 +7,7 @@ import type { Command } from 'commander';
 import { clientConfigPath } from './config/config-path.ts';
 import { ConfiguredCommand } from './configured-command.ts';
 import { describe, exitCodeOf, exitCodes } from './failure.ts';
+import { letHeapGrow } from './heap.ts';
 import { print } from './print.ts';
 import { version } from './version.ts';
 
@@ -43,6 +44,7 @@ function isThere(path: string): boolean {
 
 /** `args` as after the program's name. `help` is what shows how it is used: named after a mistake in them. */
 export async function run(program: Command, args: readonly string[], help: string): Promise<never> {
+  letHeapGrow();
   const fail = (error: unknown): void => {
     const code = exitCodeOf(error);
     process.exitCode = code;
