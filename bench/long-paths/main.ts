@@ -4,15 +4,23 @@
 import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
+import { promisify } from 'node:util';
+import { commandLine } from '../../test/rig/command-line.ts';
 import { EmulatedPath, pathAddresses } from '../../test/rig/network/emulated-path.ts';
 import { Namespace } from '../../test/rig/network/namespace.ts';
 import { fairlead, Processes, type Started } from '../processes.ts';
 import { percentile } from '../workloads/round-trips.ts';
 import type { Flow } from './flow.ts';
 
-const { values } = parseArgs({
-  options: {
+const values = commandLine(
+  `npm run bench:paths -- [options], as root
+  --delays N,N,…  there and back, in ms; default 20,80,200
+  --losses N,N,…  in percent of packets, each way; default 0,0.1,1
+  --rates N,N,…   in Mbit/s; default 100,1000
+  --seconds N     of each transfer; default 8
+  --seed N        of the losses; default 1
+  --json FILE     write what was measured`,
+  {
     delays: { type: 'string', default: '20,80,200' },
     losses: { type: 'string', default: '0,0.1,1' },
     rates: { type: 'string', default: '100,1000' },
@@ -20,7 +28,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     json: { type: 'string' },
   },
-});
+);
 const numbers = (text: string) => text.split(',').map(Number);
 const run = promisify(execFile);
 const script = (name: string) => fileURLToPath(new URL(`${name}.js`, import.meta.url));

@@ -1,20 +1,25 @@
-// `npm run bench:scale -- [--agents N] [--dials PER-SECOND] [--json FILE]`: many agents on one broker; it is killed and started
-// again, and the curve of their return is shown; then dials are spread over all of them.
+// `npm run bench:scale`: many agents on one broker; it is killed and started again, and the curve of their return is shown; then
+// dials are spread over all of them.
 
 import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
+import { promisify } from 'node:util';
+import { commandLine } from '../../test/rig/command-line.ts';
 import { cpuSeconds, fairlead, Processes, residentBytes, type Started } from '../processes.ts';
 
-const { values } = parseArgs({
-  options: {
+const values = commandLine(
+  `npm run bench:scale -- [options]
+  --agents N      default 5000
+  --dials N       a second, over all of them; default 1000
+  --json FILE     write what was measured`,
+  {
     agents: { type: 'string', default: '5000' },
     dials: { type: 'string', default: '1000' },
     json: { type: 'string' },
   },
-});
+);
 const run = promisify(execFile);
 const agents = Number(values.agents);
 /** A process holds so many; one address may have some 28,000 connections to one port. */

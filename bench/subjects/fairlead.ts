@@ -16,6 +16,8 @@ export interface FairleadOptions {
 export interface FairleadPath extends Path {
   readonly brokerUrl: string;
   readonly secretFile: string;
+  /** PEM, where the broker speaks TLS. */
+  readonly caFile: string | undefined;
 }
 
 interface Brokers {
@@ -70,6 +72,7 @@ export async function startFairlead(
     port: dialer.port,
     brokerUrl: urlOf(atAgent),
     secretFile,
+    caFile: certificate?.cert,
     processes: { ...brokers, ...others, agent, dialer },
   };
 }

@@ -50,8 +50,8 @@ export async function idleAgents(
   count: number,
 ): Promise<IdleMemory> {
   const { agent, dialer, ...brokers } = path.processes;
-  const start = (agents: number) =>
-    processes.script('workloads/idle-agents', path.secretFile, path.brokerUrl, String(agents));
+  const access = [path.secretFile, path.brokerUrl, path.caFile ?? ''];
+  const start = (agents: number) => processes.script('workloads/idle-agents', ...access, String(agents));
   await start(Math.ceil(count / 10));
   return { name: path.name, ...(await growth(brokers, count, () => start(count))) };
 }

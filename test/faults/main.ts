@@ -1,20 +1,26 @@
-// `npm run faults -- [--only NAME] [--streams N] [--seed N] [--minutes N] [--json FILE]`: each fault in turn, with real
-// processes and real packets, and one table of what came of it. As root, on Debian.
+// `npm run faults`: each fault in turn, with real processes and real packets, and one table of what came of it. As root, on
+// Debian.
 
 import { writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+import { commandLine } from '../rig/command-line.ts';
 import { faults } from './all.ts';
 import { endure, type Row, SharedSite } from './fault.ts';
 
-const { values } = parseArgs({
-  options: {
+const values = commandLine(
+  `npm run faults -- [options], as root
+  --only TEXT     those with TEXT in their names
+  --streams N     default 64
+  --seed N        default 1
+  --minutes N     no fault begins after so many; default 10
+  --json FILE     write the table`,
+  {
     only: { type: 'string', default: '' },
     streams: { type: 'string', default: '64' },
     seed: { type: 'string', default: '1' },
     minutes: { type: 'string', default: '10' },
     json: { type: 'string' },
   },
-});
+);
 const untilMs = performance.now() + Number(values.minutes) * 60_000;
 const rows: Row[] = [];
 await using shared = new SharedSite();

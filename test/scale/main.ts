@@ -1,14 +1,19 @@
-// `npm run simulate:scale -- [--nodes N,N,…] [--parts memory,return,nats,edge] [--json FILE]`: what so many nodes cost on each
-// engine. Each figure comes from a process of its own, so that none inherits another's heap.
+// `npm run simulate:scale`: what so many nodes cost on each engine. Each figure comes from a process of its own, so that none
+// inherits another's heap.
 
 import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
+import { promisify } from 'node:util';
+import { commandLine } from '../rig/command-line.ts';
 import { tableOf } from './table.ts';
 
-const { values } = parseArgs({
-  options: {
+const values = commandLine(
+  `npm run simulate:scale -- [options]
+  --nodes N,N,…   default 1000,10000,30000,100000
+  --parts A,B,…   of memory, return, nats, edge; default all
+  --json FILE     write what was measured`,
+  {
     nodes: { type: 'string', default: '1000,10000,30000,100000' },
     parts: { type: 'string', default: 'memory,return,nats,edge' },
     json: { type: 'string' },
@@ -17,7 +22,7 @@ const { values } = parseArgs({
     /** What the broker takes for one upgrade, for `return`; default: as measured. */
     'upgrade-ms': { type: 'string' },
   },
-});
+);
 
 /** Links over real sockets, from which the cost of one is taken. */
 const links = 2000;

@@ -1,13 +1,22 @@
-// `npm run simulate -- [--from N] [--to N | --seeds N] [--seed N] [--workers N] [--record FILE] [--coverage] [--json]
-// [--replay FILE]`: runs seeds and prints what happened in them. A failure is made as short as it gets and printed as
-// a file for `--replay`.
+// `npm run simulate`: runs seeds and prints what happened in them. A failure is made as short as it gets and printed as a
+// file for `--replay`.
 
 import { readFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+import { commandLine } from '../rig/command-line.ts';
 import { countBranches } from './coverage.ts';
 
-const { values } = parseArgs({
-  options: {
+const values = commandLine(
+  `npm run simulate -- [options]
+  --seeds N       so many, from 1 on; default 2000
+  --from N        the first
+  --to N          the last, in place of --seeds
+  --seed N        one, again
+  --workers N     processes, with --record; default 1
+  --record FILE   a line for each block of 1,000 seeds; the same command goes on where it was stopped
+  --replay FILE   a schedule that was made short
+  --coverage      which branches of the session core were taken
+  --json          what happened, for programs`,
+  {
     seeds: { type: 'string' },
     from: { type: 'string' },
     to: { type: 'string' },
@@ -18,7 +27,7 @@ const { values } = parseArgs({
     coverage: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
-});
+);
 
 const from = Number(values.seed ?? values.from ?? 1);
 const seeds =

@@ -1,8 +1,8 @@
-// `npm run soak -- [--minutes 60] [--seed N] [--churn SECONDS] [--json FILE]`: mixed work while processes and links
-// come and go; every byte is checked, and what lasting processes have must lie flat. SIGINT ends it with its summary.
+// `npm run soak`: mixed work while processes and links come and go; every byte is checked, and what lasting processes have must
+// lie flat. SIGINT ends it with its summary.
 
 import { writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+import { commandLine } from '../rig/command-line.ts';
 import { randomFrom } from '../rig/random.ts';
 import { churn } from './churn.ts';
 import { pause } from './exchange.ts';
@@ -11,14 +11,19 @@ import { Inside } from './inside.ts';
 import { SoakNetwork } from './network.ts';
 import { Work } from './work.ts';
 
-const { values } = parseArgs({
-  options: {
+const values = commandLine(
+  `npm run soak -- [options]
+  --minutes N     default 60
+  --seed N        of what comes and goes; default: one that is printed
+  --churn N       seconds between two of them; default 30
+  --json FILE     write the figures`,
+  {
     minutes: { type: 'string', default: '60' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 1e9)) },
     churn: { type: 'string', default: '30' },
     json: { type: 'string' },
   },
-});
+);
 const minutes = Number(values.minutes);
 const seed = Number(values.seed);
 const sampleEveryMs = Math.max(2000, minutes * 333);
