@@ -120,23 +120,29 @@ async function measure({ rttMs, loss, mbits }: Case): Promise<Outcome> {
       token(kind),
       '--insecure',
     ];
-    await start(node, fairlead, [
+    const agent = await start(node, fairlead, [
       'agent',
       ...access(operatorSide, 'agent'),
       '--node',
       'node',
       '--allow',
       '127.0.0.1:*',
+      '--metrics',
+      '127.0.0.1:0',
     ]);
     const forward = await start(operator, fairlead, [
       ...['forward', ...access('127.0.0.1', 'dial'), `0:node:127.0.0.1:${target.port}`],
     ]);
-    const bytes = Math.round((mbits * 1e6 * Number(values.seconds)) / 8 / (loss >= 1 ? 4 : 1));
+    const bytes = Math.round((mbits * 1e6 * Number(values.seconds)) / 8);
     const intervalMs = Math.max(5, rttMs / 4);
     const flow = async (address: string): Promise<Flow> =>
       JSON.parse(await output(operator, script('flow'), address, String(bytes), String(intervalMs))) as Flow;
     const plain = await flow(`${nodeSide}:${target.port}`);
+    const [watch, args] = node.command(process.execPath, script('in-flight'), String(agent.port));
+    const watching = run(watch, args);
     const ours = await flow(`127.0.0.1:${forward.port}`);
+    watching.child.kill('SIGTERM');
+    const inFlightBytes = Number((await watching).stdout);
     const bulk = flow(`127.0.0.1:${forward.port}`);
     const beside = script('echoes');
     const count = Math.ceil((Number(values.seconds) * 1000) / (rttMs + 50) / 2);
@@ -152,7 +158,7 @@ async function measure({ rttMs, loss, mbits }: Case): Promise<Outcome> {
       fairleadMbits: speed(ours.ms),
       ratio: plain.ms / ours.ms,
       lagRtts: lag(plain, ours, bytes, intervalMs) / rttMs,
-      inFlightKib: 0,
+      inFlightKib: Math.round(inFlightBytes / 1024),
       echoP50Ms: percentile(echoes, 0.5),
       echoP99Ms: percentile(echoes, 0.99),
       lost: counts.lost,

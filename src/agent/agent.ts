@@ -39,6 +39,8 @@ export interface Agent {
   readonly isConnected: boolean;
   /** Held for streams, over all sessions. */
   readonly bufferedBytes: number;
+  /** Sent and not acknowledged by dialers, over all sessions. */
+  readonly inFlightBytes: number;
   /**
    * Another list of what dialers may reach, for streams that are opened from now on.
    *
@@ -149,6 +151,12 @@ class RunningAgent implements Agent {
 
   get bufferedBytes(): number {
     return this.memory.heldBytes;
+  }
+
+  get inFlightBytes(): number {
+    let bytes = 0;
+    for (const { session } of this.sessions.values()) bytes += session.inFlightBytes;
+    return bytes;
   }
 
   start(signal: AbortSignal | undefined): Promise<void> {

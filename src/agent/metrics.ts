@@ -12,6 +12,8 @@ export interface AgentFigures {
   readonly isConnected: boolean;
   /** Held for streams, over all sessions. */
   readonly bufferedBytes: number;
+  /** Sent and not acknowledged, over all sessions. */
+  readonly inFlightBytes: number;
 }
 
 /** From a neighbour in the same rack to the limit of a dial, in seconds. */
@@ -45,6 +47,11 @@ export class AgentMetrics implements Meter {
       'fairlead_buffered_bytes',
       'Bytes held for streams, over all sessions.',
       () => this.#agent?.bufferedBytes ?? 0,
+    );
+    metrics.level(
+      'fairlead_in_flight_bytes',
+      'Bytes sent that dialers have not acknowledged yet.',
+      () => this.#agent?.inFlightBytes ?? 0,
     );
     metrics.total('fairlead_sessions_begun_total', 'Sessions begun.', () => this.#sessions);
     metrics.total(

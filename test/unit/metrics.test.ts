@@ -106,7 +106,7 @@ test('a metrics address that cannot be had ends the broker before it began, and 
 
 test("an agent's figures: sessions, dials by outcome and time, bytes of live and ended streams, resets", async () => {
   const meter = new AgentMetrics('1.2.3');
-  meter.watch({ sessionCount: 3, streamCount: 5, isConnected: true, bufferedBytes: 7 });
+  meter.watch({ sessionCount: 3, streamCount: 5, isConnected: true, bufferedBytes: 7, inFlightBytes: 9 });
   const session = { counters: { resyncs: 1, gaps: 2, duplicates: 3, resentBytes: 4 } };
   meter.sessionBegan(session);
   meter.sessionBegan({ counters: { resyncs: 10, gaps: 20, duplicates: 30, resentBytes: 40 } });
@@ -128,6 +128,7 @@ test("an agent's figures: sessions, dials by outcome and time, bytes of live and
     fairlead_connected: 1,
     fairlead_sessions: 3,
     fairlead_streams: 5,
+    fairlead_in_flight_bytes: 9,
     fairlead_buffered_bytes: 7,
     fairlead_sessions_begun_total: 2,
     fairlead_resyncs_total: 11,
