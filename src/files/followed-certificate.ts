@@ -119,11 +119,10 @@ export function watchCertificate({ cert, key, ca }: CertificateFiles, changed: (
 
 /** Reads the files once. @throws as {@link followCertificate} does */
 export async function readCertificate(files: CertificateFiles): Promise<CertificateMaterial> {
-  const [chain, key, ca] = await Promise.all([
-    readParsed(files.cert, (text) => ({ text, leaf: certificatesIn(text)[0] })),
-    readParsed(files.key, (text) => ({ text, key: privateKeyIn(text) })),
-    files.ca === undefined ? undefined : readParsed(files.ca, parseAuthorities),
-  ]);
+  // One after the other, so that of several bad files the same one is named each time.
+  const chain = await readParsed(files.cert, (text) => ({ text, leaf: certificatesIn(text)[0] }));
+  const key = await readParsed(files.key, (text) => ({ text, key: privateKeyIn(text) }));
+  const ca = files.ca === undefined ? undefined : await readParsed(files.ca, parseAuthorities);
   const { leaf } = chain;
   if (leaf === undefined || !leaf.checkPrivateKey(key.key))
     throw config(`the first certificate in ${files.cert} and the key in ${files.key} do not belong together`);
