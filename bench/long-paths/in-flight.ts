@@ -2,6 +2,7 @@
 // of it, in bytes, on stdout.
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { figuresOf } from '../../test/rig/prometheus.ts';
 
 /** An agent's first answer takes it some time, which the beginning of a transfer must not feel, in ms. */
 const patienceMs = 1500;
@@ -11,7 +12,8 @@ let most = 0;
 process.on('SIGTERM', () => process.stdout.write(String(most), () => process.exit(0)));
 await sleep(patienceMs);
 for (;;) {
-  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-  most = Math.max(most, Number(/^fairlead_in_flight_bytes (\d+)$/m.exec(text)?.[1] ?? 0));
+  const bytes = (await figuresOf(Number(port))).get('fairlead_in_flight_bytes');
+  if (bytes === undefined) throw new Error('the agent does not tell what it has in flight');
+  most = Math.max(most, bytes);
   await sleep(500);
 }

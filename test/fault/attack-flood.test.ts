@@ -3,6 +3,7 @@
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { median } from '../../bench/figures.ts';
 import { connect } from '../../src/client/index.ts';
 import { type Figures, figuresOf } from '../rig/prometheus.ts';
 import { Network, type Program, Rig } from '../rig/rig.ts';
@@ -73,9 +74,6 @@ interface Felt {
   /** Of each turn, the median round trip under attack by the median without; of these the median. */
   readonly ratio: number;
 }
-
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
 async function felt(network: Network, kind: string): Promise<Felt> {
   const socket = await neighbourOf(network);
