@@ -7,6 +7,7 @@ import { type BenchOptions, parseOptions, UsageError } from './options.ts';
 import { plotRows } from './plot.ts';
 import { Processes } from './processes.ts';
 import { runBench } from './run.ts';
+import { whenToldToStop } from './told-to-stop.ts';
 
 let options: BenchOptions | undefined;
 try {
@@ -20,14 +21,7 @@ if (options !== undefined) await bench(options);
 
 async function bench(asked: BenchOptions): Promise<void> {
   const processes = new Processes({ isInspected: asked.profile });
-  for (const [signal, code] of [
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-  ] as const)
-    process.on(signal, () => {
-      processes.kill();
-      process.exit(code);
-    });
+  whenToldToStop(() => processes.kill());
   try {
     const machine = { processor: cpus()[0]?.model ?? '', cores: cpus().length, node: process.version };
     process.stdout.write(`${machine.processor}, ${machine.cores} cores, Node ${machine.node}; `);

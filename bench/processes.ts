@@ -2,7 +2,6 @@
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -39,6 +38,7 @@ export class Processes {
   private readonly children: ChildProcess[] = [];
   private readonly directory = mkdtempSync(join(tmpdir(), 'fairlead-bench-'));
   private readonly nodeOptions: Readonly<Record<string, string>>;
+  private readonly others: Processes[] = [];
 
   constructor({ isInspected = false }: ProcessesOptions = {}) {
     this.nodeOptions = isInspected ? { NODE_OPTIONS: '--inspect=127.0.0.1:0' } : {};
@@ -82,19 +82,19 @@ export class Processes {
     });
   }
 
+  /** Others, which end with these at the latest. */
+  apart(options: ProcessesOptions = {}): Processes {
+    const processes = new Processes(options);
+    this.others.push(processes);
+    return processes;
+  }
+
   /** Ends all of them and removes what they needed. */
   kill(): void {
+    for (const processes of this.others) processes.kill();
     // The edge's runtime is a child of what was started, which ends it when it is asked to.
     for (const child of this.children) child.kill('SIGTERM');
     rmSync(this.directory, { recursive: true, force: true });
-  }
-
-  async freePort(): Promise<number> {
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const address = server.address();
-    await new Promise((resolve) => server.close(resolve));
-    return typeof address === 'object' && address !== null ? address.port : 0;
   }
 }
 

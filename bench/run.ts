@@ -3,7 +3,7 @@
 
 import type { Cost, Row } from './figures.ts';
 import type { BenchOptions } from './options.ts';
-import { cpuSeconds, type Path, Processes } from './processes.ts';
+import { cpuSeconds, type Path, type Processes } from './processes.ts';
 import { profile } from './profile.ts';
 import { describeCost, describeMemory, describeRow } from './report.ts';
 import { startFairlead } from './subjects/fairlead.ts';
@@ -29,7 +29,7 @@ export async function runBench(
 ): Promise<Outcome> {
   const outcome: Outcome = { rows: [], costs: [], memory: {} };
   const wants = (section: (typeof options.sections)[number]) => options.sections.includes(section);
-  if (wants('memory')) await measureMemory(options, outcome, print);
+  if (wants('memory')) await measureMemory(processes, options, outcome, print);
   if (!wants('bulk') && !wants('latency') && !wants('streams')) return outcome;
 
   const target = await processes.script('target-server');
@@ -107,6 +107,7 @@ export async function runBench(
 }
 
 async function measureMemory(
+  processes: Processes,
   { subjects, scale }: BenchOptions,
   outcome: Outcome,
   print: (text: string) => void,
@@ -115,30 +116,27 @@ async function measureMemory(
     outcome.memory[what] = all;
     print(describeMemory(what, all));
   };
+  /** In processes of its own, which can be inspected: nothing else has grown what is measured. */
+  const apart = async (work: (fresh: Processes) => Promise<IdleMemory>): Promise<IdleMemory> => {
+    const fresh = processes.apart({ isInspected: true });
+    try {
+      return await work(fresh);
+    } finally {
+      fresh.kill();
+    }
+  };
   const [agentCount, streamCount] = [2000 * scale, 10_000 * scale];
-  const agents: IdleMemory[] = [await apart((processes) => idleWebSockets(processes, agentCount))];
-  const streams: IdleMemory[] = [await apart((processes) => idleSockets(processes, streamCount))];
+  const agents: IdleMemory[] = [await apart((fresh) => idleWebSockets(fresh, agentCount))];
+  const streams: IdleMemory[] = [await apart((fresh) => idleSockets(fresh, streamCount))];
   for (const [name, options] of Object.entries(fairleads)) {
     if (!subjects.includes(name)) continue;
-    const start = async (processes: Processes) =>
-      startFairlead(processes, name, (await processes.script('target-server')).port, options);
-    agents.push(await apart(async (processes) => idleAgents(processes, await start(processes), agentCount)));
-    streams.push(
-      await apart(async (processes) => idleStreams(processes, await start(processes), streamCount)),
-    );
+    const start = async (fresh: Processes) =>
+      startFairlead(fresh, name, (await fresh.script('target-server')).port, options);
+    agents.push(await apart(async (fresh) => idleAgents(fresh, await start(fresh), agentCount)));
+    streams.push(await apart(async (fresh) => idleStreams(fresh, await start(fresh), streamCount)));
   }
   note('idle agent, at the broker', agents);
   note('idle stream', streams);
-}
-
-/** In processes of its own, which can be inspected: nothing else has grown what is measured. */
-async function apart<T>(work: (processes: Processes) => Promise<T>): Promise<T> {
-  const processes = new Processes({ isInspected: true });
-  try {
-    return await work(processes);
-  } finally {
-    processes.kill();
-  }
 }
 
 interface Measured<T> {

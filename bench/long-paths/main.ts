@@ -7,8 +7,9 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { commandLine } from '../../test/rig/command-line.ts';
 import { EmulatedPath, pathAddresses } from '../../test/rig/network/emulated-path.ts';
-import { Namespace } from '../../test/rig/network/namespace.ts';
+import { endNamespaces, Namespace } from '../../test/rig/network/namespace.ts';
 import { fairlead, Processes, type Started } from '../processes.ts';
+import { whenToldToStop } from '../told-to-stop.ts';
 import { percentile } from '../workloads/round-trips.ts';
 import type { Flow } from './flow.ts';
 
@@ -60,6 +61,11 @@ interface Outcome extends Case {
 }
 
 const outcomes: Outcome[] = [];
+const all = new Processes();
+whenToldToStop(() => {
+  all.kill();
+  endNamespaces();
+});
 process.stdout.write(
   'rtt ms  loss %  Mbit/s   plain  fairlead  ratio  lag in rtt  most in flight KiB  echo beside it p50, p99 ms\n',
 );
@@ -82,10 +88,11 @@ for (const mbits of numbers(values.rates))
         ].join(' ')}\n`,
       );
     }
+all.kill();
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(outcomes, null, 2)}\n`);
 
 async function measure({ rttMs, loss, mbits }: Case): Promise<Outcome> {
-  const processes = new Processes();
+  const processes = all.apart();
   using node = new Namespace('node');
   using operator = new Namespace('operator');
   // Large packets at a large rate: what is measured is the protocol, not how many packets this machine can emulate.

@@ -7,7 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { commandLine } from '../../test/rig/command-line.ts';
+import { freePort } from '../../test/rig/free-port.ts';
 import { cpuSeconds, fairlead, Processes, residentBytes, type Started } from '../processes.ts';
+import { whenToldToStop } from '../told-to-stop.ts';
+import type { Dials } from './dials.ts';
 
 const values = commandLine(
   `npm run bench:scale -- [options]
@@ -28,13 +31,10 @@ const idleSeconds = 20;
 const curveStepMs = 500;
 
 const processes = new Processes();
-process.on('SIGINT', () => {
-  processes.kill();
-  process.exit(130);
-});
+whenToldToStop(() => processes.kill());
 try {
   const secret = processes.write('secret', 'a secret of the benchmark, long enough for HS256\n');
-  const [port, metrics] = [await processes.freePort(), await processes.freePort()];
+  const [port, metrics] = [await freePort(), await freePort()];
   const url = `ws://127.0.0.1:${port}`;
   const limits = [
     'connections-per-address',
@@ -90,16 +90,22 @@ try {
   say(`refused meanwhile: ${refused}; CPU until then ${cpuSeconds(serving).toFixed(1)} s`);
 
   const script = fileURLToPath(new URL('dials.js', import.meta.url));
-  const args = [script, secret, url, String(agents), values.dials, '10', String(target.port)];
+  const args = [script, secret, url, String(agents), values.dials, String(target.port)];
   const cpuBefore = cpuSeconds(serving);
   const dials = JSON.parse((await run(process.execPath, args, { maxBuffer: 1 << 20 })).stdout) as Record<
-    string,
-    unknown
+    'opening' | 'standing',
+    Dials
   >;
   const dialCpu = cpuSeconds(serving) - cpuBefore;
-  say(
-    `${values.dials} dials a second for 10 s: ${JSON.stringify(dials)}; broker ${dialCpu.toFixed(1)} CPU s`,
-  );
+  for (const [what, each] of [
+    ['one to each node, which opens its session', dials.opening],
+    ['once more, over sessions that stand', dials.standing],
+  ] as const)
+    say(
+      `${values.dials} dials a second, ${what}: ${each.answered} of ${each.asked} answered, ${((each.answered * 1000) / each.ms).toFixed(0)} a second; ` +
+        `p50 ${each.p50.toFixed(0)} ms, p99 ${each.p99.toFixed(0)} ms ${JSON.stringify(each.failures)}`,
+    );
+  say(`broker: ${dialCpu.toFixed(1)} CPU s`);
   if (values.json !== undefined)
     writeFileSync(
       values.json,

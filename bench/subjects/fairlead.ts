@@ -1,6 +1,7 @@
 // Fairlead as it is used: broker, agent, `forward`; plain or over TLS, on each engine, or encrypted end to end.
 
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../../test/rig/free-port.ts';
 import { fairlead, type Path, type Processes, type Started } from '../processes.ts';
 import { makeCertificate } from './certificate.ts';
 
@@ -105,7 +106,7 @@ async function startBrokers(
     const only = await processes.start(fairlead, broker);
     return { atAgent: only, atDialer: only };
   }
-  const port = await processes.freePort();
+  const port = await freePort();
   const ready = /Server is ready/;
   const nats = await processes.start('nats-server', ['--addr', '127.0.0.1', '--port', String(port)], {
     ready,
@@ -113,7 +114,7 @@ async function startBrokers(
   const replica = [...broker, '--nats', `nats://127.0.0.1:${port}`];
   const isUp = /"msg":"ready"[\s\S]*"event":"nats-up"|"event":"nats-up"[\s\S]*"msg":"ready"/;
   const started = async (): Promise<Started> => {
-    const at = await processes.freePort();
+    const at = await freePort();
     const args = replica.map((arg) => (arg === '127.0.0.1:0' ? `127.0.0.1:${at}` : arg));
     return { ...(await processes.start(fairlead, args, { ready: isUp })), port: at };
   };

@@ -1,6 +1,7 @@
 // What else brings a connection to the target: chains of plain relays, OpenSSH, Wisp. Each as its manual recommends.
 
 import { existsSync, mkdirSync } from 'node:fs';
+import { freePort } from '../../test/rig/free-port.ts';
 import type { Path, Processes, Started } from '../processes.ts';
 import { makeCertificate } from './certificate.ts';
 
@@ -37,7 +38,7 @@ export async function socatChain(processes: Processes, target: number): Promise<
   const relays: Record<string, Started> = {};
   let to = target;
   for (let hop = 3; hop >= 1; hop -= 1) {
-    const port = await processes.freePort();
+    const port = await freePort();
     const listen = `TCP-LISTEN:${port},bind=127.0.0.1,fork,reuseaddr,nodelay,backlog=1024`;
     const args = ['-d', '-d', '-b', '65536', listen, `TCP:127.0.0.1:${to},nodelay`];
     relays[`socat${hop}`] = await processes.start('socat', args, { ready: /listening on/ });
@@ -53,7 +54,7 @@ export async function openssh(processes: Processes, target: number): Promise<Pat
   mkdirSync('/run/sshd', { recursive: true });
   for (const name of ['host', 'user'])
     processes.run('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', processes.path(`ssh-${name}`));
-  const port = await processes.freePort();
+  const port = await freePort();
   const config = processes.write(
     'sshd_config',
     [
@@ -66,7 +67,7 @@ export async function openssh(processes: Processes, target: number): Promise<Pat
   );
   const ready = /Server listening/;
   const server = await processes.start(sshd, ['-D', '-e', '-f', config], { ready });
-  const listen = await processes.freePort();
+  const listen = await freePort();
   const client = await processes.start(
     'ssh',
     [

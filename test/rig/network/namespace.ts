@@ -3,6 +3,12 @@
 import { execFileSync } from 'node:child_process';
 
 let made = 0;
+const alive = new Set<Namespace>();
+
+/** For a program that is told to stop: ends the hosts that are left. */
+export function endNamespaces(): void {
+  for (const namespace of alive) namespace[Symbol.dispose]();
+}
 
 export class Namespace implements Disposable {
   readonly name: string;
@@ -11,6 +17,7 @@ export class Namespace implements Disposable {
     made += 1;
     this.name = `fl-${process.pid}-${made}-${what}`;
     ip('netns', 'add', this.name);
+    alive.add(this);
     this.run('ip', 'link', 'set', 'lo', 'up');
   }
 
@@ -51,6 +58,7 @@ export class Namespace implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    alive.delete(this);
     for (const pid of ip('netns', 'pids', this.name).split('\n').filter(Boolean)) {
       try {
         process.kill(Number(pid), 'SIGKILL');
