@@ -48,6 +48,19 @@ export function secretKey(secret: string | Uint8Array): PinnedKey {
   return { algorithm: 'HS256', kid: undefined, key: parseSecret(secret) };
 }
 
+const imported = new WeakMap<Uint8Array, CryptoKey>();
+
+/** As signatures are checked with it. A shared secret is imported once, and not for each token. */
+export async function verifyingKey({ key }: PinnedKey): Promise<CryptoKey> {
+  if (!(key instanceof Uint8Array)) return key;
+  const known = imported.get(key);
+  if (known !== undefined) return known;
+  const hmac = { name: 'HMAC', hash: 'SHA-256' };
+  const made = await crypto.subtle.importKey('raw', key as BufferSource, hmac, false, ['verify']);
+  imported.set(key, made);
+  return made;
+}
+
 const jwkSchema = z.looseObject({
   kty: z.string(),
   kid: z.string().max(256).optional(),

@@ -4,7 +4,14 @@
 import { decodeJwt, decodeProtectedHeader, errors, jwtVerify } from 'jose';
 import { FairleadError } from '../protocol/errors.ts';
 import { type Identity, identityOf, unauthorized, type VerifyToken } from './identity.ts';
-import { fixedKeys, headerNames, type KeySource, type PinnedKey, secretKey } from './identity-keys.ts';
+import {
+  fixedKeys,
+  headerNames,
+  type KeySource,
+  type PinnedKey,
+  secretKey,
+  verifyingKey,
+} from './identity-keys.ts';
 
 /** Whose tokens are taken, and how far they are believed. */
 export interface Issuer {
@@ -103,7 +110,7 @@ async function verifyFor(issuer: Issuer, token: string, header: Header): Promise
   if (keys.length === 0) return refuse('kid', "none of this broker's keys is the one that the token names");
   for (const key of keys) {
     try {
-      const { payload } = await jwtVerify(token, key.key, {
+      const { payload } = await jwtVerify(token, await verifyingKey(key), {
         // RFC 8725 §3.1: the algorithm is ours to choose, never the token's.
         algorithms: [...headerNames[key.algorithm]],
         requiredClaims: ['sub', 'exp'],

@@ -5,7 +5,7 @@ import { createHmac } from 'node:crypto';
 import { base64url, SignJWT } from 'jose';
 import { expect, test } from 'vitest';
 import { parseAuthConfig } from '../../src/broker/identity-config.ts';
-import { fixedKeys, publicKeys, secretKey } from '../../src/broker/identity-keys.ts';
+import { fixedKeys, publicKeys, secretKey, verifyingKey } from '../../src/broker/identity-keys.ts';
 import { type Issuer, verifierOf } from '../../src/broker/identity-verifier.ts';
 import { jwkSet, makeSigner, pinnedKeys, seconds, sign } from './identity-keys.ts';
 
@@ -282,4 +282,12 @@ test.each<[string, string, string]>([
   expect(() => parseAuthConfig(text)).toThrowError(
     expect.objectContaining({ code: 'ERR_CONFIG', message: expect.stringContaining(message) }),
   );
+});
+
+test('a shared secret is made a key once, and not for each token', async () => {
+  const pinned = secretKey(secret);
+  const key = await verifyingKey(pinned);
+  expect(key.usages).toEqual(['verify']);
+  expect(key.extractable).toBe(false);
+  expect(await verifyingKey(pinned)).toBe(key);
 });
