@@ -6,6 +6,8 @@ import type { BrokerLimits } from './limits.ts';
 /** From this share of a limit on, new links are refused; the slowest readers go until it is reached. */
 const calmShare = 0.75;
 const lookEveryMs = 200;
+/** Where no message waits there may still be what the WebSocket library answers by itself: counted at every so many looks. */
+const looksInCalm = 5;
 /** Readers with less than this waiting are not what fills the memory, in bytes. */
 const slowBytes = 65_536;
 
@@ -31,6 +33,7 @@ export class Pressure<Link extends Reader> implements Ledger {
   #buffered = 0;
   #memory = 0;
   #isRelieving = false;
+  #looksToCount = looksInCalm;
 
   /** `cut` must let go of what waits on the link at once. */
   constructor(
@@ -71,10 +74,12 @@ export class Pressure<Link extends Reader> implements Ledger {
   /** Counts what waits, and sees to it that it is not too much. */
   look(): void {
     this.#memory = this.#residentBytes() ?? this.#memory;
-    this.#count();
+    const isShort = this.#memory > this.#limits.maxMemoryBytes;
+    this.#looksToCount -= 1;
+    if (this.#buffered > 0 || isShort || this.#looksToCount <= 0) this.#count();
     if (this.#buffered > this.#limits.maxBufferedBytes) this.#relieve();
     // The process gives memory back late: one at a time, so that those who read are not all cut for it.
-    else if (this.#memory > this.#limits.maxMemoryBytes) this.#cutSlowest(1);
+    else if (isShort) this.#cutSlowest(1);
   }
 
   stop(): void {
@@ -82,6 +87,7 @@ export class Pressure<Link extends Reader> implements Ledger {
   }
 
   #count(): void {
+    this.#looksToCount = looksInCalm;
     let bytes = 0;
     for (const link of this.#links) bytes += link.count();
     this.#buffered = bytes;

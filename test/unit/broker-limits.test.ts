@@ -282,6 +282,33 @@ test('short of memory, one reader goes at a time, and none who reads', () => {
   expect(pressure.isHigh).toBe(true);
 });
 
+test('while nothing is said to wait, not every look counts, and what was not said is found all the same', () => {
+  let counts = 0;
+  const counted = () => {
+    counts += 1;
+    return quiet.bytes;
+  };
+  const quiet = { bytes: 0, bufferedBytes: () => quiet.bytes, count: () => counted() };
+  const limits = { maxBufferedBytes: 1000, maxMemoryBytes: 100 };
+  const cut: number[] = [];
+  const pressure = new Pressure(
+    limits,
+    new Set([quiet]),
+    (link) => cut.push(link.bytes),
+    () => 1,
+  );
+  opened.push({ close: () => pressure.stop() });
+  for (let i = 0; i < 10; i++) pressure.look();
+  expect(counts).toBe(2);
+  quiet.bytes = 900;
+  for (let i = 0; i < 5; i++) pressure.look();
+  expect(pressure.bufferedBytes).toBe(900);
+  // Now something waits, and every look counts.
+  quiet.bytes = 100_000;
+  pressure.look();
+  expect(cut).toEqual([100_000]);
+});
+
 test('a source is an IPv4 address, however it is written, or the /64 of an IPv6 address', () => {
   expect(sourceOf('192.0.2.7')).toBe('192.0.2.7');
   expect(sourceOf('::ffff:192.0.2.7')).toBe('192.0.2.7');
