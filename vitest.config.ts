@@ -2,6 +2,10 @@ import { defineConfig } from 'vitest/config';
 
 /** What weighs one time against another has the machine to itself, after all the others. */
 const weighing = ['test/fault/attack-flood.test.ts'];
+/** What starts no more than a command that ends: these files share their processes, and load what they test but once. */
+const units = ['test/unit/**/*.test.ts'];
+/** End-to-end tests start real processes and must not starve one another. */
+const maxWorkers = 2;
 
 export default defineConfig({
   test: {
@@ -10,14 +14,14 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     projects: [
+      { extends: true, test: { name: 'units', include: units, maxWorkers, isolate: false } },
       {
         extends: true,
         test: {
           name: 'together',
           include: ['test/**/*.test.ts'],
-          exclude: weighing,
-          // Two cores: end-to-end tests start real processes and must not starve one another.
-          maxWorkers: 2,
+          exclude: [...units, ...weighing],
+          maxWorkers,
         },
       },
       {
