@@ -1,5 +1,6 @@
 // One session at the agent: who it belongs to, what that principal may reach, and its streams' targets.
 
+import type { Socket } from 'node:net';
 import type { E2eAcceptor, SealedSession } from '../e2e/acceptor.ts';
 import type { SealedTarget } from '../e2e/greeting.ts';
 import type { AuditEntry, AuditLog } from '../files/audit-log.ts';
@@ -49,8 +50,21 @@ interface Asker {
   readonly key?: string;
 }
 
+/** What log lines about a stream have in common. */
+type StreamFacts = {
+  readonly session: string;
+  readonly stream: number;
+  readonly principal: string;
+  readonly key: string | undefined;
+  readonly target: string;
+  readonly request: string | undefined;
+  readonly trace: string | undefined;
+};
+
 export class AgentSession implements SessionHost, OutboxSource {
   readonly id: bigint;
+  /** The id as logs have it: one text for all streams. */
+  private readonly name: string;
   readonly principal: string;
   readonly session: Session;
   /** When the dialer was last attached or left, for letting go of sessions that nobody comes back to. */
@@ -77,6 +91,7 @@ export class AgentSession implements SessionHost, OutboxSource {
     onClosed: (session: AgentSession, error: FairleadError) => void,
   ) {
     this.id = id;
+    this.name = formatSession(id);
     this.principal = attach.principal;
     this.allow = settings.allow.forDialer(attach.principal);
     this.allowVersion = settings.allow.version;
@@ -191,11 +206,16 @@ export class AgentSession implements SessionHost, OutboxSource {
 
   private async dial(stream: TargetStream, request: OpenRequest, { key }: Asker): Promise<void> {
     const { node, log, dialTimeoutMs, tracer } = this.settings;
-    const facts = {
-      ...this.facts(stream.id),
-      ...(key === undefined ? {} : { key }),
+    const { request: mark, trace } = markFacts(request);
+    // Kept as long as the stream, so of one shape: put together by spreads, V8 makes a shape for each.
+    const facts: StreamFacts = {
+      session: this.name,
+      stream: stream.id,
+      principal: this.principal,
+      key,
       target: targetName(request),
-      ...markFacts(request),
+      request: mark,
+      trace,
     };
     const { meter } = this.settings;
     const startedAtMs = performance.now();
@@ -212,7 +232,7 @@ export class AgentSession implements SessionHost, OutboxSource {
     gone = new AbortController();
     const dialledAtMs = performance.now();
     const { host, port, id, traceparent } = request;
-    const about = { host, port, node, id, session: formatSession(this.id) };
+    const about = { host, port, node, id, session: this.name };
     const span = tracer.begin('agent dial', 'server', traceparent, about);
     const reader = new SpliceReader();
     try {
@@ -239,29 +259,7 @@ export class AgentSession implements SessionHost, OutboxSource {
         },
       });
       log.debug({ event: 'stream-open', ...facts, address: socket.remoteAddress }, 'stream open');
-      const since = performance.now();
-      const address = socket.remoteAddress;
-      this.audit(facts, { event: 'stream-opened', verdict: 'granted', address });
-      const stopped = meter.streaming(socket);
-      const splice = new Splice(socket, reader, {
-        ended: (error) => {
-          stopped();
-          if (error !== undefined) meter.streamReset(wireCodeOf(error, 'ECONNRESET'));
-          const said = error === undefined ? {} : { error: error.message };
-          log.debug({ event: 'stream-closed', ...facts, ...said }, 'stream closed');
-          this.audit(facts, {
-            event: 'stream-closed',
-            address,
-            bytesToTarget: socket.bytesWritten,
-            bytesFromTarget: socket.bytesRead,
-            durationMs: Math.round(performance.now() - since),
-            ...said,
-          });
-        },
-      });
-      stream.handler = splice;
-      splice.join(stream);
-      held.release(splice);
+      held.release(this.carry(stream, socket, reader, facts));
     } catch (error) {
       const failure =
         error instanceof FairleadError ? error : new FairleadError('ERR_TARGET_FAILED', String(error));
@@ -282,12 +280,40 @@ export class AgentSession implements SessionHost, OutboxSource {
     }
   }
 
+  /** What is kept for as long as the stream lives is here: nothing of how it was dialled. */
+  private carry(stream: TargetStream, socket: Socket, reader: SpliceReader, facts: StreamFacts): Splice {
+    const { log, meter } = this.settings;
+    const since = performance.now();
+    const address = socket.remoteAddress;
+    this.audit(facts, { event: 'stream-opened', verdict: 'granted', address });
+    const stopped = meter.streaming(socket);
+    const splice = new Splice(socket, reader, {
+      ended: (error) => {
+        stopped();
+        if (error !== undefined) meter.streamReset(wireCodeOf(error, 'ECONNRESET'));
+        const said = error === undefined ? {} : { error: error.message };
+        log.debug({ event: 'stream-closed', ...facts, ...said }, 'stream closed');
+        this.audit(facts, {
+          event: 'stream-closed',
+          address,
+          bytesToTarget: socket.bytesWritten,
+          bytesFromTarget: socket.bytesRead,
+          durationMs: Math.round(performance.now() - since),
+          ...said,
+        });
+      },
+    });
+    stream.handler = splice;
+    splice.join(stream);
+    return splice;
+  }
+
   /** Nothing was dialled: the dialer did not come by the way that it has to come by. */
   private refused(
     { stream, ...more }: { stream: number; target?: string; key?: string; request?: string; trace?: string },
     error: FairleadError,
   ): void {
-    const facts = { ...this.facts(stream), ...more };
+    const facts = { session: this.name, stream, principal: this.principal, ...more };
     const { code, message } = error;
     this.settings.meter.dialled('ERR_E2E', 0);
     this.settings.report.failed(code, '');
@@ -305,10 +331,6 @@ export class AgentSession implements SessionHost, OutboxSource {
     if (key === undefined) return this.allow;
     if (this.allowByKey?.key !== key) this.allowByKey = { key, allow: rules.forDialer(this.principal, key) };
     return this.allowByKey.allow;
-  }
-
-  private facts(stream: number) {
-    return { session: formatSession(this.id), stream, principal: this.principal };
   }
 
   /** An OPEN that is taken back before its turn is worth neither a connection nor a line in the log. */
