@@ -8,8 +8,8 @@ test('a broker killed with SIGKILL every second breaks no stream and no byte of 
   timeout: 180_000,
 }, async () => {
   await using rig = new Rig();
-  const bytes = 48 * mebibyte;
-  // Slow enough that every transfer lives through several kills: about 8 s of sending each.
+  const bytes = 24 * mebibyte;
+  // Slow enough that every transfer lives through several kills: 4 s of sending each.
   const rate = 6 * mebibyte;
   const uploads: Promise<number>[] = [];
   const target = await listen(rig, (socket) => {
