@@ -338,6 +338,7 @@ export class Outbound {
       let message: Uint8Array | undefined;
       if (bytes > 0) {
         this.conversation.carriesBulk(stream);
+        this.pings.bulkGoes();
         this.noteSent(stream, bytes);
         message = stream.send.takeMessage(this.session, stream.id, bytes);
       }
@@ -364,6 +365,7 @@ export class Outbound {
       stream.inData = false;
       if (bytes > 0) {
         this.conversation.carriesBulk(stream);
+        this.pings.bulkGoes();
         this.noteSent(stream, bytes);
         writer.data(stream, bytes);
       } else idle += 1;

@@ -5,6 +5,7 @@ import type { MessageWriter } from './message-writer.ts';
 import type { OutboundEvents } from './outbound.ts';
 import type { PathWindow } from './path-window.ts';
 
+/** Of a path that carries bulk. */
 const roundTripSamples = 10;
 const nothing = new Uint8Array();
 
@@ -27,10 +28,15 @@ export class Pings {
     this.events.outputReady();
   }
 
-  /** Measures the round trip of a path that is new: the first PING finds cold caches, so several are sent. */
+  /** Measures the round trip of a path that is new: once now, and more often as soon as bulk goes over it. */
   measureRoundTrip(): void {
     this.samplesLeft = roundTripSamples;
     this.owePing();
+  }
+
+  /** Bulk goes out. What it may have in flight goes by the round trip, and the first PING found cold caches. */
+  bulkGoes(): void {
+    if (this.samplesLeft > 0 && this.sentMs < 0 && !this.pingDue) this.owePing();
   }
 
   owePong(argument: number): void {
@@ -44,7 +50,6 @@ export class Pings {
     this.window.sample(rttMs);
     this.sentMs = -1;
     this.samplesLeft -= 1;
-    if (this.samplesLeft > 0) this.owePing();
     this.events.ponged(rttMs);
   }
 
