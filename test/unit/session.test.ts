@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { headroomBytes } from '../../src/protocol/frame.ts';
+import { decodeFrames, frameTypes, headroomBytes } from '../../src/protocol/frame.ts';
 import { Random } from '../simulation/clock.ts';
 import { Pair } from './pair.ts';
 
@@ -102,6 +102,29 @@ test('a whole segment goes out without being copied', () => {
   stream.writeSegment(segment, 65_536);
   const message = pair.dialer.session.pull();
   expect(message?.buffer).toBe(segment.buffer);
+});
+
+test('a new path is measured once, and ten times where bulk goes over it', () => {
+  const pair = new Pair();
+  const pings = () => {
+    let count = 0;
+    for (const { from, message } of pair.carried)
+      if (from === 'dialer')
+        decodeFrames(message, ({ type }) => {
+          if (type === frameTypes.PING) count += 1;
+        });
+    return count;
+  };
+  const { stream } = pair.open();
+  stream.write(Buffer.from('hello'));
+  pair.settle();
+  expect(pings()).toBe(1);
+  for (let i = 0; i < 64; i += 1) {
+    stream.write(Buffer.alloc(65_536, 1));
+    pair.pass(30);
+  }
+  expect(pair.agent.target().bytes).toBe(5 + 64 * 65_536);
+  expect(pings()).toBe(10);
 });
 
 test('a stream whose peer stays away fails after the resume window, not before', () => {
