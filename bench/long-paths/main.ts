@@ -69,26 +69,29 @@ whenToldToStop(() => {
 process.stdout.write(
   'rtt ms  loss %  Mbit/s   plain  fairlead  ratio  lag in rtt  most in flight KiB  echo beside it p50, p99 ms\n',
 );
-for (const mbits of numbers(values.rates))
-  for (const rttMs of numbers(values.delays))
-    for (const loss of numbers(values.losses)) {
-      const outcome = await measure({ rttMs, loss, mbits });
-      outcomes.push(outcome);
-      process.stdout.write(
-        `${[
-          `${rttMs}`.padStart(6),
-          `${loss}`.padStart(7),
-          `${mbits}`.padStart(7),
-          outcome.plainMbits.toFixed(1).padStart(7),
-          outcome.fairleadMbits.toFixed(1).padStart(9),
-          outcome.ratio.toFixed(2).padStart(6),
-          outcome.lagRtts.toFixed(1).padStart(11),
-          outcome.inFlightKib.toFixed(0).padStart(19),
-          `${outcome.echoP50Ms.toFixed(0)}, ${outcome.echoP99Ms.toFixed(0)}`.padStart(15),
-        ].join(' ')}\n`,
-      );
-    }
-all.kill();
+try {
+  for (const mbits of numbers(values.rates))
+    for (const rttMs of numbers(values.delays))
+      for (const loss of numbers(values.losses)) {
+        const outcome = await measure({ rttMs, loss, mbits });
+        outcomes.push(outcome);
+        process.stdout.write(
+          `${[
+            `${rttMs}`.padStart(6),
+            `${loss}`.padStart(7),
+            `${mbits}`.padStart(7),
+            outcome.plainMbits.toFixed(1).padStart(7),
+            outcome.fairleadMbits.toFixed(1).padStart(9),
+            outcome.ratio.toFixed(2).padStart(6),
+            outcome.lagRtts.toFixed(1).padStart(11),
+            outcome.inFlightKib.toFixed(0).padStart(19),
+            `${outcome.echoP50Ms.toFixed(0)}, ${outcome.echoP99Ms.toFixed(0)}`.padStart(15),
+          ].join(' ')}\n`,
+        );
+      }
+} finally {
+  all.kill();
+}
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(outcomes, null, 2)}\n`);
 
 async function measure({ rttMs, loss, mbits }: Case): Promise<Outcome> {

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { commandLine } from '../../test/rig/command-line.ts';
 import { freePort } from '../../test/rig/free-port.ts';
+import { figuresOf } from '../../test/rig/prometheus.ts';
 import { cpuSeconds, fairlead, Processes, residentBytes, type Started } from '../processes.ts';
 import { whenToldToStop } from '../told-to-stop.ts';
 import type { Dials } from './dials.ts';
@@ -116,10 +117,13 @@ try {
     return { ...(await broker()), port };
   }
 
+  /** Over all labels. */
   async function count(name: string): Promise<number> {
-    const response = await fetch(`http://127.0.0.1:${metrics}/metrics`).catch(() => undefined);
-    const lines = (await response?.text())?.split('\n').filter((line) => line.startsWith(name)) ?? [];
-    return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
+    const series = [...(await figuresOf(metrics))].filter(
+      ([key]) => key === name || key.startsWith(`${name}{`),
+    );
+    if (series.length === 0) throw new Error(`the broker does not tell ${name}`);
+    return series.reduce((sum, [, value]) => sum + value, 0);
   }
 } finally {
   processes.kill();

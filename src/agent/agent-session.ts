@@ -258,7 +258,6 @@ export class AgentSession implements SessionHost, OutboxSource {
           targetUs: microseconds(connectedAtMs - dialledAtMs),
         },
       });
-      log.debug({ event: 'stream-open', ...facts, address: socket.remoteAddress }, 'stream open');
       held.release(this.carry(stream, socket, reader, facts));
     } catch (error) {
       const failure =
@@ -285,6 +284,7 @@ export class AgentSession implements SessionHost, OutboxSource {
     const { log, meter } = this.settings;
     const since = performance.now();
     const address = socket.remoteAddress;
+    log.debug({ event: 'stream-open', ...facts, address }, 'stream open');
     this.audit(facts, { event: 'stream-opened', verdict: 'granted', address });
     const stopped = meter.streaming(socket);
     const splice = new Splice(socket, reader, {

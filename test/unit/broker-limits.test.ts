@@ -284,11 +284,14 @@ test('short of memory, one reader goes at a time, and none who reads', () => {
 
 test('while nothing is said to wait, not every look counts, and what was not said is found all the same', () => {
   let counts = 0;
-  const counted = () => {
-    counts += 1;
-    return quiet.bytes;
+  const quiet = {
+    bytes: 0,
+    bufferedBytes: () => quiet.bytes,
+    count: () => {
+      counts += 1;
+      return quiet.bytes;
+    },
   };
-  const quiet = { bytes: 0, bufferedBytes: () => quiet.bytes, count: () => counted() };
   const limits = { maxBufferedBytes: 1000, maxMemoryBytes: 100 };
   const cut: number[] = [];
   const pressure = new Pressure(
