@@ -14,7 +14,7 @@ export const brokerKilled: Fault = {
     await site.program('broker').kill('SIGKILL');
     await sleep(500);
     await site.startBroker();
-    return `signal ${site.program('broker').child.pid} follows one that was killed`;
+    return `broker ${site.program('broker').child.pid} follows one that was killed`;
   },
 };
 
